@@ -1,0 +1,142 @@
+"""Every table of the project: column names, dtypes, and what a column means. Written once, here.
+
+``str`` columns never hold NaN (an empty text is unknown); ``Float64``, ``Int64`` and ``boolean`` are pandas'
+nullable types (an empty CSV cell is unknown).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import pandas as pd
+
+from core.errors import InputError
+
+FIELDS: Final[Mapping[str, str]] = {
+    "fov_id": "str",  # unique name of the field of view, safe as a file name
+    "phase": "str",  # image reference: path relative to the experiment, or absolute; "#C=0,Z=2,T=1" picks a plane
+    "stain": "str",
+    "colour": "str",
+    "sample": "str",  # the culture the field comes from
+    "role": "str",  # "sample", "negative control", "positive control"
+    "passage": "str",  # text: labs write 4, P4, p4+2
+    "condition": "str",
+    "well": "str",
+    "time_h": "Float64",  # hours
+    "pixel_size_um": "Float64",  # micrometres a pixel
+}
+ROLES: Final = ("sample", "negative control", "positive control")
+
+SEGMENTED_FIELDS: Final[Mapping[str, str]] = {
+    "fov_id": "str",
+    "n_cells": "Int64",
+    "confluence": "Float64",  # share of the field covered by cells, 0..1
+    "diameter_px": "Float64",  # the cell diameter that the network was given
+}
+
+CELLS: Final[Mapping[str, str]] = {  # of a segmentation: one row a cell, always keyed by (fov_id, label)
+    "fov_id": "str",
+    "label": "Int64",
+    "y_px": "Float64",  # centroid
+    "x_px": "Float64",
+    "area_px": "Int64",
+    "touches_border": "boolean",
+}
+
+ASSESSED_CELLS: Final[Mapping[str, str]] = {
+    "cell_id": "str",  # "<fov_id>:<label>"
+    "fov_id": "str",
+    "label": "Int64",
+    "sample": "str",
+    "y_px": "Float64",
+    "x_px": "Float64",
+    "y_um": "Float64",
+    "x_um": "Float64",
+    "area_px": "Int64",
+    "area_um2": "Float64",
+    "touches_border": "boolean",
+    "excluded": "boolean",
+    "exclusion_reason": "str",  # "" where scored, else one of EXCLUSIONS
+    "senescence_probability": "Float64",
+    "senescent": "Int64",  # 1 senescent, 0 not, empty where excluded
+}
+EXCLUSIONS: Final = ("touches border", "too small", "no contrast")
+
+ASSESSED_FIELDS: Final[Mapping[str, str]] = {
+    "fov_id": "str",
+    "sample": "str",
+    "role": "str",
+    "passage": "str",
+    "condition": "str",
+    "well": "str",
+    "time_h": "Float64",
+    "n_cells": "Int64",
+    "n_scored": "Int64",
+    "n_excluded": "Int64",
+    "n_touches_border": "Int64",
+    "n_too_small": "Int64",
+    "n_no_contrast": "Int64",
+    "n_senescent": "Int64",
+    "senescent_fraction": "Float64",  # n_senescent / n_scored; empty where nothing was scored
+    "ci_low": "Float64",  # 95 % interval
+    "ci_high": "Float64",
+    "ci_method": "str",
+    "confluence": "Float64",
+}
+
+ASSESSED_SAMPLES: Final[Mapping[str, str]] = {
+    "sample": "str",
+    "role": "str",
+    "passage": "str",
+    "condition": "str",
+    "n_fields": "Int64",
+    "n_cells": "Int64",
+    "n_scored": "Int64",
+    "n_excluded": "Int64",
+    "n_senescent": "Int64",
+    "senescent_fraction": "Float64",
+    "ci_low": "Float64",
+    "ci_high": "Float64",
+    "ci_method": "str",
+}
+
+FAILURES: Final[Mapping[str, str]] = {  # what was left out of a product, and why
+    "fov_id": "str",
+    "file": "str",
+    "error": "str",
+}
+
+
+def typed(table: pd.DataFrame, columns: Mapping[str, str], name: str = "table") -> pd.DataFrame:
+    """Return ``table`` with ``columns`` first, in order and of the stated dtypes; further columns follow untouched.
+
+    A missing ``str`` column becomes empty text, a missing nullable one becomes unknown.
+
+    Raises
+    ------
+    InputError
+        A value does not fit its column (``name`` is quoted, e.g. the file).
+    """
+    out = table.copy()
+    for column, dtype in columns.items():
+        if column not in out:
+            out[column] = "" if dtype == "str" else pd.NA
+        out[column] = _cast(out[column], dtype, f"{name}, column {column}")
+    return out[[*columns, *(c for c in out.columns if c not in columns)]]
+
+
+def _cast(values: pd.Series, dtype: str, where: str) -> pd.Series:
+    if dtype == "str":
+        return values.astype(object).where(values.notna(), "").map(str).astype("str")
+    blank = values.astype(object).where(values.notna(), None).map(lambda v: None if isinstance(v, str) and not v.strip() else v)
+    if dtype == "boolean":
+        cast = blank.map(lambda v: _TRUTH.get(str(v).strip().lower()))
+    else:
+        cast = pd.to_numeric(blank, errors="coerce")
+    bad = cast.isna() & blank.notna()
+    if bad.any():
+        wanted = "true or false" if dtype == "boolean" else "a number"
+        raise InputError(f"{where}: wanted {wanted}, found {blank[bad].iloc[0]!r} in row {int(bad.to_numpy().argmax()) + 1}.")
+    return cast.astype("boolean") if dtype == "boolean" else cast.astype("Float64").astype(dtype)
+
+
+_TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
