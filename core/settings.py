@@ -18,7 +18,7 @@ class SegmentSettings:
     """How cells are outlined (Cellpose 3; Stringer et al. 2021, doi 10.1038/s41592-020-01018-x)."""
 
     model: str = setting(EMBEDDED_SEGMENTER, "Segmentation model", "A name from the model library or a Cellpose 3 model file.", kind="segmenter")
-    diameter_px: float = setting(0.0, "Cell diameter (px)", "0: estimated from the images.", low=0, high=2000)
+    diameter_px: float = setting(0.0, "Cell diameter (px)", "0: estimated from the images.", low=0, high=2000, option="diameter")
     diameter_um: float = setting(0.0, "Cell diameter (µm)", "Used where the pixel size is known; 0: use the value in pixels.", low=0, high=2000)
     flow_threshold: float = setting(0.4, "Flow error allowed", "Larger keeps more, less regular cells; 0 keeps all.", low=0, high=3)
     cell_probability: float = setting(0.0, "Cell probability threshold", "Lower makes cells larger and finds fainter ones.", low=-6, high=6)

@@ -1,0 +1,28 @@
+"""Stages: read, compute, write. The only place where files meet computation; pages, jobs and the command line call these.
+
+``RUN`` maps a stage's name to a function of (JSON parameters, progress) that returns the path of its product as text:
+what a worker process runs. The heavy imports happen inside, so that looking at this table costs nothing.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+from core.progress import Progress
+
+
+def _lazy(module: str) -> Callable[[dict[str, Any], Progress], str]:
+    def run(params: dict[str, Any], progress: Progress) -> str:
+        return str(import_module(f"core.stages.{module}").run(params, progress))
+
+    return run
+
+
+RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
+    "simulate": _lazy("simulating"),
+    "add": _lazy("adding"),
+    "segment": _lazy("segmenting"),
+    "assess": _lazy("assessing"),
+    "demo": _lazy("demonstrating"),
+    "download": _lazy("downloading"),
+}

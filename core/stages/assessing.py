@@ -1,0 +1,152 @@
+"""Assess: segment, crop, predict, tables, report."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from core.classifier import load_checkpoint
+from core.errors import InputError
+from core.fields import FieldOfView
+from core.images import grey, read_labels
+from core.models import Model, find_model
+from core.options import ASSESS_RENAMED, command, settings_from
+from core.progress import Progress, silent
+from core.report import html_report, overlay, read_csv, write_csv
+from core.settings import AssessSettings, SegmentSettings
+from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
+from core.stages.scoring import Scorer
+from core.stages.segmenting import segment
+from core.statistics import field_table, sample_table
+from core.tables import ASSESSED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS
+from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json
+
+OVERLAY_SIDE_PX = 1400
+SEGMENT_SHARE = 0.4  # of the whole work, for the time left
+
+
+def run(params: dict[str, Any], progress: Progress) -> Path:
+    """``params``: ``experiment``, ``settings`` (AssessSettings), ``segment`` (SegmentSettings) or ``segmentation`` (an id)."""
+    return assess(
+        Path(params["experiment"]),
+        settings_from(AssessSettings, params.get("settings") or {}),
+        settings_from(SegmentSettings, params.get("segment") or {}),
+        params.get("segmentation"),
+        progress,
+    )
+
+
+def assess(
+    path: Path,
+    settings: AssessSettings,
+    segmenting: SegmentSettings,
+    segmentation_id: str | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Score every cell of every field and return the folder of the assessment.
+
+    The segmentation named is used, else the one that ``segmenting`` gives (made or continued first). A finished
+    assessment of the same inputs is returned at once; an interrupted one goes on where it stopped.
+    """
+    experiment = Experiment(path)
+    model = find_model(settings.classifier, "classifier")  # a wrong name is refused before an hour of segmentation
+    checkpoint = load_checkpoint(model.path)
+    if segmentation_id is None:
+        segmentation = experiment.product("segmentations", segment(path, segmenting, None, part(progress, 0, SEGMENT_SHARE, 1.0)).name)
+    else:
+        segmentation = experiment.product("segmentations", segmentation_id)
+    fields = chosen_fields(experiment, None)
+    payload = {
+        "settings": vars(settings) | {"classifier": model.sha256},
+        "segmentation": segmentation.id,
+        "fields": experiment.fields().astype(object).where(experiment.fields().notna(), None).to_dict("records"),
+        "inputs": inputs(experiment, fields),
+    }
+    about = {
+        "command": _command(path, settings, segmenting, segmentation_id),
+        "upstream": {"segmentation": segmentation.id},
+        "models": {"classifier": model.record(), **segmentation.settings.get("models", {})},
+        "seed": settings.seed,
+        "inputs": payload["inputs"],
+    }
+    try:
+        with publish(experiment, "assessments", product_id(model.name, payload), settings, **about) as partial:
+            scorer = Scorer(checkpoint, settings)
+            _score_fields(experiment, fields, segmentation, scorer, partial.path, part(progress, SEGMENT_SHARE, 1 - SEGMENT_SHARE, 1.0))
+            progress(0.99, 1.0, "writing tables and the report")
+            _write_results(experiment, segmentation, scorer, partial.path, model)
+    except AlreadyPublished as ready:
+        return ready.path
+    progress(1.0, 1.0, "done")
+    return partial.final
+
+
+def _command(path: Path, settings: AssessSettings, segmenting: SegmentSettings, segmentation_id: str | None) -> str:
+    if segmentation_id is not None:
+        return command("assess", path, settings, segmentation=segmentation_id)
+    return command("assess", path, settings, segmenting, renamed=ASSESS_RENAMED)
+
+
+def _score_fields(experiment: Experiment, fields: list[FieldOfView], segmentation: Product, scorer: Scorer, folder: Path, progress: Progress) -> None:
+    """Score field by field; a finished field is kept in ``parts/`` so that a re-run goes on after it."""
+    (folder / "parts").mkdir(exist_ok=True)
+    (folder / "overlays").mkdir(exist_ok=True)
+    every = read_csv(segmentation.path / "cells.csv", CELLS)
+    failures = Failures(rows=read_csv(segmentation.path / "failures.csv", FAILURES).to_dict("records"))
+    failed = {row["fov_id"] for row in failures.rows}
+    for done, fov in enumerate(fields):
+        progress(done, len(fields), f"scoring cells of {fov.fov_id}")
+        if fov.fov_id in failed or (folder / "parts" / f"{fov.fov_id}.csv").is_file():
+            continue
+        with failures.collecting(fov.fov_id, fov.phase):
+            _score_field(experiment, fov, segmentation, every[every["fov_id"] == fov.fov_id], scorer, folder, part(progress, done, 1.0, len(fields)))
+    fail_if_all(failures, len(fields), "assessed", experiment.path)
+    write_csv(folder / "failures.csv", failures.table())
+
+
+def _score_field(
+    experiment: Experiment, fov: FieldOfView, segmentation: Product, cells: pd.DataFrame, scorer: Scorer, folder: Path, progress: Progress
+) -> None:
+    file = segmentation.path / "labels" / f"{fov.fov_id}.tif"
+    if not file.is_file():
+        raise InputError(f"Field {fov.fov_id} is not part of segmentation {segmentation.id}; segment it first, or assess with a segmentation of all fields.")
+    picture = read_phase(experiment, fov)
+    labels = read_labels(file)
+    if labels.shape != picture.pixels.shape[:2]:
+        raise InputError(f"The label image of {fov.fov_id} is {labels.shape} px and its phase image {picture.pixels.shape[:2]}; they must have the same size.")
+    table = scorer.score(fov, picture, labels, cells, progress)
+    _write_overlay(folder / "overlays" / f"{fov.fov_id}.jpg", grey(picture), labels, table)
+    write_csv(folder / "parts" / f"{fov.fov_id}.csv", table)  # last: its presence says that the field is finished
+
+
+def _write_overlay(file: Path, image: np.ndarray, labels: np.ndarray, calls: pd.DataFrame) -> None:
+    picture = Image.fromarray(overlay(image, labels, calls))
+    picture.thumbnail((OVERLAY_SIDE_PX, OVERLAY_SIDE_PX))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88)
+    file.write_bytes(buffer.getvalue())
+
+
+def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer, folder: Path, model: Model) -> None:
+    parts = sorted((folder / "parts").glob("*.csv"))
+    described = experiment.fields().merge(read_csv(segmentation.path / "fields.csv", SEGMENTED_FIELDS), on="fov_id")
+    order = {fov_id: i for i, fov_id in enumerate(described["fov_id"])}
+    cells = pd.concat([read_csv(file, ASSESSED_CELLS) for file in sorted(parts, key=lambda p: order.get(p.stem, -1))], ignore_index=True)
+    described = described[described["fov_id"].isin([p.stem for p in parts])]
+    fields = field_table(cells, described)
+    samples = sample_table(fields, bootstrap=scorer.settings.bootstrap, seed=scorer.settings.seed)
+    failures = read_csv(folder / "failures.csv", FAILURES)
+    comma = scorer.settings.decimal_comma
+    for name, table in (("cells", cells), ("fields", fields), ("samples", samples), ("failures", failures)):
+        write_csv(folder / f"{name}.csv", table, decimal_comma=comma)
+    notes = [*([model.warning] if model.warning else []), *scorer.notes]
+    (folder / "notes.txt").write_text("\n".join(notes) + "\n" if notes else "", encoding="utf-8", newline="\n")
+    overlays = {p.stem: (folder / "overlays" / f"{p.stem}.jpg").read_bytes() for p in parts}
+    about = read_json(folder / "settings.json") | {"experiment": experiment.path.name, "threshold": scorer.threshold}
+    html_report(folder / "report.html", about, samples, fields, cells, failures, overlays, notes)
+    for file in parts:
+        file.unlink()
+    (folder / "parts").rmdir()

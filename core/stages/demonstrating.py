@@ -1,0 +1,25 @@
+"""The demo experiment: one simulated culture of three fields, made if needed, then assessed."""
+
+from pathlib import Path
+from typing import Any
+
+from core.progress import Progress
+from core.settings import AssessSettings, SegmentSettings, SimulateSettings
+from core.stages.assessing import assess
+from core.stages.simulating import simulate
+
+DEMO = SimulateSettings(samples=1, fields=3, size=1024, seed=7)
+
+
+def run(params: dict[str, Any], progress: Progress) -> Path:
+    """``params``: ``experiment``. Returns the path of the assessment."""
+    experiment = Path(params["experiment"])
+    share = 0.1
+    if not (experiment / "fields.csv").is_file():
+        simulate(experiment, DEMO, lambda done, total, item: progress(share * done / max(total, 1), 1.0, item))
+    return assess(
+        experiment,
+        AssessSettings(),
+        SegmentSettings(),
+        progress=lambda done, total, item: progress(share + (1 - share) * done / max(total, 1), 1.0, item),
+    )

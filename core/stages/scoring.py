@@ -1,0 +1,122 @@
+"""Score the cells of one field: which ones count, their crops, their probabilities."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from core.classifier import Checkpoint, Classifier
+from core.dataset.crops import cut_crops, normalise, scale_intensity
+from core.fields import FieldOfView
+from core.images import Picture, full_scale, grey
+from core.progress import Progress
+from core.settings import AssessSettings
+from core.tables import ASSESSED_CELLS, typed
+
+BATCH = 8
+
+
+@dataclass
+class Scorer:
+    """A classifier, the settings, and what the reader of the report must be told."""
+
+    checkpoint: Checkpoint
+    settings: AssessSettings
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.classifier = Classifier(self.checkpoint)
+        self.threshold = self.settings.threshold if self.settings.threshold >= 0 else self.checkpoint.threshold
+
+    def score(self, fov: FieldOfView, picture: Picture, labels: np.ndarray, cells: pd.DataFrame, progress: Progress) -> pd.DataFrame:
+        """One row a cell (tables.ASSESSED_CELLS) of the field ``fov``.
+
+        ``cells`` is the segmentation's cell table of this field, ``labels`` its int32 (Y, X) label image.
+        """
+        image = grey(picture)
+        pixel_size = fov.pixel_size_um or picture.pixel_size_um
+        table = self._described(fov, cells, pixel_size)
+        table["exclusion_reason"] = self._reasons(table, image, labels)
+        table["excluded"] = table["exclusion_reason"] != ""
+        scored = table["exclusion_reason"].to_numpy() == ""
+        table["senescence_probability"] = pd.array([pd.NA] * len(table), dtype="Float64")
+        table["senescent"] = pd.array([pd.NA] * len(table), dtype="Int64")
+        if scored.any():
+            ids = table.loc[scored, "label"].to_numpy(dtype=np.int64)
+            probability = self._probabilities(image, full_scale(picture), labels, ids, self._scale(pixel_size), progress)
+            table.loc[scored, "senescence_probability"] = probability
+            table.loc[scored, "senescent"] = (probability >= self.threshold).astype(int)
+        return typed(table[list(ASSESSED_CELLS)], ASSESSED_CELLS)
+
+    def _described(self, fov: FieldOfView, cells: pd.DataFrame, pixel_size: float | None) -> pd.DataFrame:
+        table = cells.reset_index(drop=True).copy()
+        table["sample"] = fov.sample
+        table["cell_id"] = [f"{fov.fov_id}:{label}" for label in table["label"]]
+        per_px = pd.NA if pixel_size is None else pixel_size
+        table["y_um"], table["x_um"] = table["y_px"] * per_px, table["x_px"] * per_px
+        table["area_um2"] = table["area_px"].astype("Float64") * (pd.NA if pixel_size is None else pixel_size**2)
+        return table
+
+    def _reasons(self, table: pd.DataFrame, image: np.ndarray, labels: np.ndarray) -> list[str]:
+        """Why a cell is not scored, or an empty text; one pass over the field."""
+        index = labels.ravel()
+        count = np.maximum(np.bincount(index), 1)
+        centred = (image - image.mean(dtype=np.float64)).ravel()
+        mean = np.bincount(index, weights=centred) / count
+        variance = np.bincount(index, weights=centred.astype(np.float64) ** 2) / count - mean**2
+        flat = variance <= 1e-12 * max(1.0, float(np.abs(image).max())) ** 2
+        small = table["area_um2"].fillna(np.inf).to_numpy(dtype=float) < self.settings.min_area_um2
+        return [
+            "touches border" if border else "too small" if tiny else "no contrast" if flat[label] else ""
+            for border, tiny, label in zip(table["touches_border"], small, table["label"], strict=True)
+        ]
+
+    def _scale(self, pixel_size: float | None) -> float:
+        """Field µm/px divided by model µm/px; 1 where either is unknown, which the report then says."""
+        trained = self.checkpoint.pixel_size_um
+        if trained is None:
+            return 1.0
+        if pixel_size is None:
+            self.note(
+                f"The pixel size of some images is unknown, so they were scored as if it were the model's {trained:g} µm; "
+                "enter it in the field table for a reliable result."
+            )
+            return 1.0
+        if abs(np.log(pixel_size / trained)) > np.log(2):
+            self.note(f"Images have {pixel_size:.3g} µm/px, the classifier was trained at {trained:.3g}: more than a factor of two apart. Crops were rescaled.")
+        return pixel_size / trained
+
+    def _probabilities(self, image: np.ndarray, full: float, labels: np.ndarray, ids: np.ndarray, scale: float, progress: Progress) -> np.ndarray:
+        scaled = scale_intensity(image, self.checkpoint.intensity, full)
+        mean, std = self._statistics(scaled, labels, ids)
+        out = []
+        for batch in _batches(ids):
+            progress(sum(map(len, out)), len(ids), f"{sum(map(len, out))} of {len(ids)} cells")
+            crops = cut_crops(scaled, labels, batch, self.checkpoint.crop_px, scale=scale)
+            out.append(self.classifier.predict(normalise(crops, mean, std)))
+        return np.concatenate(out)
+
+    def _statistics(self, scaled: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
+        """The model's training mean and standard deviation, or, where its file has none, those of this field's crops."""
+        if self.checkpoint.mean is not None and self.checkpoint.std is not None:
+            return self.checkpoint.mean, self.checkpoint.std
+        self.note(
+            "The classifier's file holds no training mean and standard deviation; each field was normalised by its own crops instead. "
+            "Add the model with its values (python -m core models add FILE --mean M --std S) for comparable results."
+        )
+        sums = np.zeros(3)
+        for batch in _batches(ids):
+            crops = cut_crops(scaled, labels, batch, self.checkpoint.crop_px)
+            sums += (crops.size, crops.sum(dtype=np.float64), np.square(crops, dtype=np.float64).sum())
+        mean = sums[1] / sums[0]
+        return float(mean), float(np.sqrt(max(sums[2] / sums[0] - mean**2, 1e-12)))
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _batches(ids: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]

@@ -1,0 +1,130 @@
+"""Segment: phase images in, label images and a cell table out."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.cells import load_segmenter
+from core.cells.labels import cell_table, confluence
+from core.cells.segmentation import Segmenter
+from core.errors import InputError
+from core.fields import FieldOfView
+from core.images import grey, read_labels, write_labels
+from core.models import find_model
+from core.options import command, settings_from
+from core.progress import Progress, silent
+from core.report import write_csv
+from core.settings import SegmentSettings
+from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
+from core.tables import CELLS, SEGMENTED_FIELDS, typed
+from core.workspace import AlreadyPublished, Experiment, product_id, publish
+
+FIELDS_FOR_DIAMETER = 3
+
+
+def run(params: dict[str, Any], progress: Progress) -> Path:
+    """``params``: ``experiment``, ``settings`` (of SegmentSettings), ``fields`` (names, or none for all)."""
+    settings = settings_from(SegmentSettings, params.get("settings") or {})
+    return segment(Path(params["experiment"]), settings, params.get("fields"), progress)
+
+
+def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = None, progress: Progress = silent) -> Path:
+    """Outline the cells of every field and return the folder of the segmentation.
+
+    The same fields, settings and model give the same id: a finished segmentation is returned at once, an interrupted
+    one goes on where it stopped. A field that cannot be read is listed in ``failures.csv`` and left out.
+    """
+    experiment = Experiment(path)
+    chosen = chosen_fields(experiment, only)
+    model = find_model(settings.model, "segmenter")
+    assert model.path is not None  # find_model refuses what is not there
+    payload = {"settings": vars(settings) | {"model": model.sha256}, "inputs": inputs(experiment, chosen)}
+    about = {
+        "command": command("segment", path, settings, fields=only),
+        "models": {"segmenter": model.record()},
+        "inputs": payload["inputs"],
+    }
+    try:
+        with publish(experiment, "segmentations", product_id(model.name, payload), settings, **about) as partial:
+            progress(0, len(chosen), "loading the segmentation model")
+            segmenter = load_segmenter(model.path)
+            _all_fields(experiment, chosen, segmenter, settings, partial.path, progress)
+    except AlreadyPublished as ready:
+        return ready.path
+    return partial.final
+
+
+def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress) -> None:
+    failures = Failures()
+    diameters = _diameters(experiment, chosen, segmenter, settings, folder)
+    (folder / "labels").mkdir(exist_ok=True)
+    rows, cells = [], []
+    for done, fov in enumerate(chosen):
+        progress(done, len(chosen), f"outlining cells in {fov.fov_id}")
+        with failures.collecting(fov.fov_id, fov.phase):
+            file = folder / "labels" / f"{fov.fov_id}.tif"
+            if not file.is_file():  # a resumed run keeps what is finished
+                image = grey(read_phase(experiment, fov))
+                labels = segmenter.segment(
+                    image,
+                    diameter_px=diameters[fov.fov_id],
+                    flow_threshold=settings.flow_threshold,
+                    cell_probability=settings.cell_probability,
+                    min_area_px=settings.min_area_px,
+                    progress=part(progress, done, 1.0, len(chosen)),
+                )
+                write_labels(file, labels)
+            labels = read_labels(file)
+            table = cell_table(labels)
+            table.insert(0, "fov_id", fov.fov_id)
+            cells.append(table)
+            rows.append(_field_row(fov.fov_id, labels, len(table), diameters[fov.fov_id]))
+    fail_if_all(failures, len(chosen), "segmented", experiment.path)
+    write_tables(folder, rows, cells, failures)
+    progress(len(chosen), len(chosen), "done")
+
+
+def _field_row(fov_id: str, labels: np.ndarray, n_cells: int, diameter_px: float | None) -> dict[str, Any]:
+    return {"fov_id": fov_id, "n_cells": n_cells, "confluence": confluence(labels), "diameter_px": diameter_px}
+
+
+def write_tables(folder: Path, rows: list[dict[str, Any]], cells: list[pd.DataFrame], failures: Failures) -> None:
+    """Write the three tables of a segmentation."""
+    write_csv(folder / "fields.csv", typed(pd.DataFrame(rows), SEGMENTED_FIELDS))
+    write_csv(folder / "cells.csv", typed(pd.concat(cells, ignore_index=True), CELLS))
+    write_csv(folder / "failures.csv", failures.table())
+
+
+def _diameters(experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path) -> dict[str, float]:
+    """The diameter in px that each field gets: as set, or estimated once per magnification and remembered."""
+    memory = folder / "diameters.json"
+    if memory.is_file():
+        return dict(json.loads(memory.read_text(encoding="utf-8")))
+    found: dict[str, float] = {}
+    for pixel_size in dict.fromkeys(f.pixel_size_um for f in chosen):
+        alike = [f for f in chosen if f.pixel_size_um == pixel_size]
+        found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike, segmenter, settings))
+    memory.write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
+def _diameter(experiment: Experiment, alike: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings) -> float:
+    pixel_size = alike[0].pixel_size_um
+    if settings.diameter_um > 0:
+        if pixel_size is None:
+            raise InputError(
+                f"Field {alike[0].fov_id}: the cell diameter is given in µm, but the pixel size is unknown; "
+                "enter the pixel size in the field table, or give the diameter in px."
+            )
+        return settings.diameter_um / pixel_size
+    if settings.diameter_px > 0:
+        return settings.diameter_px
+    images = []
+    for fov in alike[:: max(1, len(alike) // FIELDS_FOR_DIAMETER)][:FIELDS_FOR_DIAMETER]:
+        with Failures().collecting(fov.fov_id, fov.phase):  # reported later, when the field itself is read
+            images.append(grey(read_phase(experiment, fov)))
+    return segmenter.estimate_diameter(images) if images else segmenter.diameter_px
