@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from core.cells.weights import WIDTHS, Weights, read_weights
 from core.errors import InputError
 from core.progress import Progress, silent
-
-if TYPE_CHECKING:
-    import torch
 
 TILE: Final = 224  # px at the working scale, as in training
 OVERLAP: Final = 0.1  # of a tile
@@ -60,7 +57,9 @@ class Segmenter:
         self.channels = weights.channels
         self.working_diameter_px = weights.diam_mean  # cells are rescaled to this diameter
         self.diameter_px = weights.diam_labels
-        self._network = _build(weights).to(self.device)
+        # fp32 either way; on a CPU this order of memory is nearly twice as fast (differences of 5e-7 in the flows)
+        self._order = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
+        self._network = _build(weights).to(self.device, memory_format=self._order)
 
     def segment(
         self,
@@ -107,7 +106,7 @@ class Segmenter:
         rescale = self.working_diameter_px / (diameter_px or self.diameter_px)
         flows = self._flows(normalised, rescale, progress)
         progress(NETWORK_SHARE, 1.0, "outlines")
-        labels = _outlines(flows, STEPS / rescale, flow_threshold, cell_probability, min_area_px, self.device)
+        labels = _outlines(flows, int(1 / rescale * STEPS), flow_threshold, cell_probability, min_area_px)
         progress(1.0, 1.0, "outlines")
         return labels
 
@@ -141,7 +140,7 @@ class Segmenter:
         if part is None:
             return np.zeros(0)
         part = _resize(part, *_scaled(part.shape, rescale))
-        labels = _outlines(self._flows(part, 1.0, silent), STEPS, 0.4, 0.0, 15, self.device)
+        labels = _outlines(self._flows(part, 1.0, silent), STEPS, 0.4, 0.0, 15)
         return np.bincount(labels.ravel())[1:] / rescale**2
 
     def _flows(self, image: np.ndarray, rescale: float, progress: Progress) -> np.ndarray:
@@ -182,7 +181,7 @@ class Segmenter:
         for k, (y, x) in enumerate(corners):
             data[k, 0] = padded[y : y + tile[0], x : x + tile[1]]
         with torch.inference_mode():
-            out = self._network(torch.from_numpy(data).to(self.device))[0]
+            out = self._network(torch.from_numpy(data).to(self.device, memory_format=self._order))[0]
         yield from out.float().cpu().numpy()
 
 
@@ -260,23 +259,7 @@ def _tiles(shape: tuple[int, ...]) -> tuple[list[tuple[int, int]], tuple[int, in
     return [(int(y), int(x)) for y in ys for x in xs], tile
 
 
-def _outlines(flows: np.ndarray, steps: float, flow_threshold: float, cell_probability: float, min_area_px: int, device: torch.device) -> np.ndarray:
-    """Labels 1..N int32 (Y, X) from the network's flows (3, Y, X)."""
-    import fastremap
-    import torch
-    from cellpose.dynamics import compute_masks
-    from cellpose.utils import fill_holes_and_remove_small_masks
+def _outlines(flows: np.ndarray, steps: int, flow_threshold: float, cell_probability: float, min_area_px: int) -> np.ndarray:
+    from core.cells.dynamics import outlines
 
-    with torch.sparse.check_sparse_tensor_invariants(False):  # said, so that torch does not warn
-        labels = compute_masks(
-            flows[:2],
-            flows[2],
-            niter=steps,
-            cellprob_threshold=cell_probability,
-            flow_threshold=flow_threshold,
-            max_size_fraction=LARGEST_SHARE,
-            device=device,
-        )
-    # Cellpose's own chain leaves gaps here, and its removal of small cells, which counts on 1..N, then drops the wrong ones
-    labels = fastremap.renumber(labels, in_place=True)[0]
-    return fill_holes_and_remove_small_masks(labels, min_size=max(min_area_px, 1)).astype(np.int32)
+    return outlines(flows[:2], flows[2], steps, cell_probability, flow_threshold, min_area_px, LARGEST_SHARE)
