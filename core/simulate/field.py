@@ -10,7 +10,7 @@ import pandas as pd
 from core.simulate.layout import Canvas, PlacedCell, field_labels, place_cells
 from core.simulate.optics import camera, phase_contrast, uneven_light
 from core.simulate.phase import Nucleus, optical_path
-from core.simulate.stain import Registration, draw_registration, render_stain
+from core.simulate.stain import draw_registration, render_stain
 
 NOTHING = np.zeros((0, 0), np.uint16)
 
@@ -67,7 +67,7 @@ def simulate_field(
     n_cells
         Cells to place with their anchor in the field; fewer fit where it is full. None: as many as ``confluence`` asks.
     confluence
-        Share of the field that cells are to cover, 0..1; None: drawn between 0.15 and 0.5. In a full dish cells stay out
+        Share of the field that cells are to cover, 0..1; None: drawn between 0.12 and 0.45. In a full dish cells stay out
         that find no place, so that more than about 0.6 is not reached.
     size_factor
         Multiplies the cells' areas (a line's mean cell size).
@@ -85,7 +85,7 @@ def simulate_field(
     )
     registration = draw_registration(shift, size, misaligned)
     canvas = Canvas(size, registration.margin_px(size) + 4, pixel_size_um)
-    wanted = layout.uniform(0.15, 0.5)
+    wanted = layout.uniform(0.12, 0.45)
     cells, labels = place_cells(
         layout,
         canvas,

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-RING_AMPLITUDE = 0.55  # what the phase ring lets through of the direct light
+RING_AMPLITUDE = 0.34  # what the phase ring lets through of the direct light
 
 
 def phase_contrast(phase: np.ndarray, pixel_size_um: float) -> np.ndarray:
@@ -22,8 +22,8 @@ def phase_contrast(phase: np.ndarray, pixel_size_um: float) -> np.ndarray:
 
 
 def _caught(wave: np.ndarray, pixel_size_um: float) -> np.ndarray:
-    near = wide_blur(wave, 2.6 / pixel_size_um)
-    return np.float32(0.42) * near + np.float32(0.58) * wide_blur(near, 11.0 / pixel_size_um)
+    near = wide_blur(wave, 2.8 / pixel_size_um)
+    return np.float32(0.66) * near + np.float32(0.34) * wide_blur(near, 9.0 / pixel_size_um)
 
 
 def wide_blur(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -37,7 +37,7 @@ def wide_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def uneven_light(rng: np.random.Generator, shape: tuple[int, int], strength: float) -> np.ndarray:
+def uneven_light(rng: np.random.Generator, shape: tuple[int, ...], strength: float) -> np.ndarray:
     """A smooth light field (Y, X) float32 with mean near 1: a tilt and an off-centre bowl, about ``strength`` peak to peak."""
     y = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, shape[1], dtype=np.float32)[None, :]

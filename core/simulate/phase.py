@@ -32,10 +32,12 @@ class Texture:
     """A plate of smooth noise made once a field, from which every cell takes a window of unit variance."""
 
     def __init__(self, rng: np.random.Generator, sigma_px: float, side: int = 640) -> None:
-        plate = cv2.GaussianBlur(rng.standard_normal((side, side), FLOAT), (0, 0), max(sigma_px, 0.4))
+        rim = int(np.ceil(4 * sigma_px)) + 2  # blurred with its own opposite edge, so that it repeats without a seam
+        noise = np.pad(rng.standard_normal((side, side), FLOAT), rim, mode="wrap")
+        plate = cv2.GaussianBlur(noise, (0, 0), max(sigma_px, 0.4))[rim:-rim, rim:-rim]
         self.plate = plate / plate.std()
 
-    def window(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    def window(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """A random window (h, w) float32; wraps round where the cell is larger than the plate."""
         rows, columns = (np.arange(n) + rng.integers(self.plate.shape[0]) for n in shape)
         return self.plate.take(rows, axis=0, mode="wrap").take(columns, axis=1, mode="wrap")
@@ -45,7 +47,7 @@ def optical_path(rng: np.random.Generator, canvas: Canvas, cells: list[PlacedCel
     """Phase delay (Y, X) float32 in radians over the whole canvas, and the nucleus of every cell in order."""
     path = np.zeros(canvas.shape, FLOAT)
     spots = Spots(canvas)
-    fine, coarse = Texture(rng, 0.55 / canvas.pixel_size_um), Texture(rng, 1.6 / canvas.pixel_size_um)
+    fine, coarse = Texture(rng, 0.7 / canvas.pixel_size_um), Texture(rng, 2.2 / canvas.pixel_size_um)
     nuclei = []
     for cell in cells:
         depth = _depth(cell, canvas.pixel_size_um)
@@ -55,7 +57,7 @@ def optical_path(rng: np.random.Generator, canvas: Canvas, cells: list[PlacedCel
         nuclei.append(nucleus)
     _debris(rng, spots, canvas)
     path += spots.drawn()
-    path += FLOAT(rng.uniform(0.004, 0.012)) * coarse.window(rng, canvas.shape)  # medium and plastic are never quite clear
+    path += FLOAT(rng.uniform(0.002, 0.006)) * coarse.window(rng, canvas.shape)  # medium and plastic are never quite clear
     _floating(rng, path, labels, canvas)
     return path, nuclei
 
@@ -110,34 +112,35 @@ def _body(rng: np.random.Generator, cell: PlacedCell, depth: np.ndarray, nucleus
     traits, shape = cell.traits, depth.shape
     radius = nucleus.radius(cell.box)
     room = FLOAT(max(float(depth.max()), 1.0))
-    sheet = 1 - np.exp(-depth / FLOAT(0.9))
+    sheet = 1 - np.exp(-depth / FLOAT(0.55))
     hill = np.exp(-((radius / FLOAT(rng.uniform(2.2, 3.2))) ** 2))
-    rounded = sheet * np.sqrt(depth / room)
-    lamella = FLOAT(rng.uniform(0.22, 0.42))
+    rounded = sheet * (depth / room) ** FLOAT(0.35)
+    lamella = FLOAT(rng.uniform(0.25, 0.55))
     flat = sheet * (lamella + (1 - lamella) * hill)
     spread = FLOAT(traits.spread)
     body = FLOAT(traits.thickness) * ((1 - spread) * rounded + spread * flat)
-    mottled = coarse.window(rng, shape) * FLOAT(0.13) + fine.window(rng, shape) * FLOAT(rng.uniform(0.08, 0.2))
-    body *= 1 + mottled
+    mottled = coarse.window(rng, shape) * FLOAT(rng.uniform(0.08, 0.2)) + fine.window(rng, shape) * FLOAT(rng.uniform(0.1, 0.24))
+    body *= 1 + mottled * FLOAT(min(1.0, 0.35 / traits.thickness))  # a thick cell is smooth
     ruffle = np.exp(-(((depth - FLOAT(1.2)) / FLOAT(0.8)) ** 2)) * np.maximum(coarse.window(rng, shape) + FLOAT(0.3), 0)
-    body += FLOAT(rng.uniform(0.03, 0.1)) * ruffle + _fibres(rng, cell, radius, coarse, pixel_size_um) * sheet
+    body += FLOAT(rng.uniform(0.02, 0.08)) * ruffle + _fibres(rng, cell, radius, coarse, pixel_size_um) * sheet
     inside = 1 / (1 + np.exp(np.clip((radius - 1) * FLOAT(14), -30, 30)))
     envelope = np.exp(-(((radius - 1) / FLOAT(0.1)) ** 2))
-    body += FLOAT(rng.uniform(-0.09, 0.03)) * inside - body * inside * FLOAT(0.18) + FLOAT(rng.uniform(0.02, 0.08)) * envelope
+    body += (FLOAT(rng.uniform(0.0, 0.05)) - body * FLOAT(rng.uniform(0.15, 0.55))) * inside + FLOAT(rng.uniform(0.02, 0.06)) * envelope
     return np.where(cell.mask, body, 0).astype(FLOAT)
 
 
 def _fibres(rng: np.random.Generator, cell: PlacedCell, radius: np.ndarray, coarse: Texture, pixel_size_um: float) -> np.ndarray | float:
     """Stress fibres: lines along the cell, a random profile read along the coordinate across it."""
-    if cell.traits.fibres < 0.02:
+    if cell.traits.fibres < 0.008:
         return 0.0
     angle = cell.traits.angle + rng.normal(0, 0.25)
     y, x = (np.arange(n, dtype=FLOAT) * FLOAT(pixel_size_um) for n in radius.shape)
-    across = np.abs(FLOAT(np.cos(angle)) * y[:, None] - FLOAT(np.sin(angle)) * x[None, :] + FLOAT(400.0))
-    across += FLOAT(rng.normal(0, 0.0015)) * (FLOAT(np.sin(angle)) * y[:, None] + FLOAT(np.cos(angle)) * x[None, :]) ** 2 + FLOAT(200.0)
-    profile = np.maximum(cv2.GaussianBlur(rng.standard_normal((4000, 1), FLOAT), (1, 0), sigmaX=0.1, sigmaY=1.4), 0)
-    lines = profile[:, 0] / profile.std()
-    return FLOAT(cell.traits.fibres * 0.6) * lines.take((np.abs(across) / FLOAT(0.5)).astype(np.int32), mode="wrap") * (radius > 1.1)
+    cos, sin = FLOAT(np.cos(angle)), FLOAT(np.sin(angle))
+    along, across = sin * y[:, None] + cos * x[None, :], cos * y[:, None] - sin * x[None, :]
+    across += FLOAT(rng.normal(0, 0.0015)) * (along - along.mean()) ** 2  # µm; gently curved
+    profile = np.maximum(cv2.GaussianBlur(rng.standard_normal((1, 4000), FLOAT), (13, 1), 1.4), 0)
+    lines = profile[0] / profile.std()
+    return FLOAT(cell.traits.fibres * 0.6) * lines.take(np.floor(across / FLOAT(0.5)).astype(np.int32), mode="wrap") * (radius > 1.1)
 
 
 def _granules(rng: np.random.Generator, spots: Spots, cell: PlacedCell, nucleus: Nucleus, pixel_size_um: float) -> None:
@@ -145,16 +148,16 @@ def _granules(rng: np.random.Generator, spots: Spots, cell: PlacedCell, nucleus:
     traits = cell.traits
     y, x = _around(rng, cell, nucleus, rng.poisson(traits.granules), pixel_size_um)
     big = rng.random(len(y)) < 0.3
-    peak = rng.uniform(0.15, 0.75, len(y)) * np.where(big, 0.8, 1.0)
+    peak = rng.uniform(0.06, 0.36, len(y)) * np.where(big, 0.6, 1.0)
     spots.add(0, y[~big], x[~big], peak[~big])
     spots.add(1, y[big], x[big], peak[big])
     y, x = _around(rng, cell, nucleus, rng.poisson(traits.vacuoles), pixel_size_um)
-    spots.add(1, y, x, -rng.uniform(0.2, 0.7, len(y)))
+    spots.add(1, y, x, -rng.uniform(0.08, 0.28, len(y)))
     count = int(rng.integers(1, 5))
     turn, out = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.random(count)) * 0.6
     along, across = np.cos(turn) * out * nucleus.long, np.sin(turn) * out * nucleus.short
     cos, sin = np.cos(nucleus.angle), np.sin(nucleus.angle)
-    spots.add(1, nucleus.y + sin * along + cos * across, nucleus.x + cos * along - sin * across, rng.uniform(0.2, 0.55, count))
+    spots.add(1, nucleus.y + sin * along + cos * across, nucleus.x + cos * along - sin * across, rng.uniform(0.15, 0.4, count))
 
 
 def _around(rng: np.random.Generator, cell: PlacedCell, nucleus: Nucleus, count: int, pixel_size_um: float) -> tuple[np.ndarray, np.ndarray]:
@@ -177,9 +180,9 @@ def _debris(rng: np.random.Generator, spots: Spots, canvas: Canvas) -> None:
     room = canvas.shape[0] * canvas.shape[1] * canvas.pixel_size_um**2
     clumps = rng.poisson(rng.uniform(30, 220) * room / 4.4e5)
     for y, x in rng.uniform(0, canvas.shape[0], (clumps, 2)):
-        count = int(rng.geometric(0.3))
-        dy, dx = rng.normal(0, 1.6 / canvas.pixel_size_um, (2, count))
-        spots.add(int(rng.choice(3, p=[0.5, 0.4, 0.1])), y + dy, x + dx, rng.uniform(-0.15, 0.45, count))
+        count = int(rng.geometric(0.22))
+        dy, dx = rng.normal(0, rng.uniform(0.8, 2.8) / canvas.pixel_size_um, (2, count))
+        spots.add(int(rng.choice(3, p=[0.55, 0.42, 0.03])), y + dy, x + dx, rng.uniform(-0.05, 0.22, count))
 
 
 def _floating(rng: np.random.Generator, path: np.ndarray, labels: np.ndarray, canvas: Canvas) -> None:

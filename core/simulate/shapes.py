@@ -39,21 +39,23 @@ def draw_traits(rng: np.random.Generator, senescent: bool, size_factor: float, a
     """Draw one cell of its class; ``size_factor`` multiplies areas (a line's mean cell size), ``angle`` is the local direction.
 
     Log-area has its class means 1 apart with standard deviations of 0.5 and 0.7: area alone then separates the classes
-    with an area under the curve of about 0.85. Granularity overlaps as much, drawn independently of it.
+    with an area under the curve of about 0.85. Granularity overlaps as much and is drawn independently of area.
     """
     mean, deviation, low, high = (8.45, 0.68, 1200, 16000) if senescent else (7.5, 0.5, 650, 7000)
     area = float(np.clip(np.exp(rng.normal(mean, deviation)), low, high)) * size_factor
     bulk = np.log(area / size_factor) - (8.45 if senescent else 7.5)
-    spread = float(1 / (1 + np.exp(-(rng.normal(1.6 if senescent else -1.9, 1.0) + 0.8 * bulk))))
-    thickness = 0.62 * (1800 * size_factor / area) ** 0.35 * np.exp(rng.normal(0.0, 0.28))
+    spread = float(1 / (1 + np.exp(-(rng.normal(1.1 if senescent else -1.5, 1.25) + 0.6 * bulk))))
+    thickness = 0.23 * (1800 * size_factor / area) ** 0.35 * np.exp(rng.normal(0.0, 0.3))
+    if rng.random() < 0.12 * (1 - spread):
+        thickness *= rng.uniform(2.0, 3.5)  # a refractile cell, drawn together
     return Traits(
         senescent=senescent,
         area_um2=area,
         spread=spread,
-        thickness=float(np.clip(thickness, 0.16, 1.3)),
-        granules=float(np.exp(rng.normal(4.5 if senescent else 3.6, 0.6))),
+        thickness=float(np.clip(thickness, 0.09, 2.0)),
+        granules=float(np.exp(rng.normal(4.4 if senescent else 3.6, 0.65))),
         vacuoles=float(np.exp(rng.normal(1.9 if senescent else 0.6, 0.9))),
-        fibres=float(rng.uniform(0.0, 0.09) * (0.35 + 0.65 * spread)),
+        fibres=float(rng.uniform(-0.02, 0.04) * (0.35 + 0.65 * spread)),
         nucleus_um2=float(np.exp(rng.normal(5.5 if senescent else 5.1, 0.22))),
         angle=angle + float(rng.normal(0.0, 0.35 + 1.2 * spread)),
     )
@@ -83,7 +85,9 @@ def _spindle(rng: np.random.Generator, traits: Traits) -> list[np.ndarray]:
     for _ in range(2):
         reach = np.where(s < centre, rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.6))
         body = np.exp(-((np.abs(s - centre) / reach) ** rng.uniform(1.4, 2.4)))
-        sides.append(width / 2 * (0.13 + 0.87 * body) * (1 - s**2) ** 0.3)
+        foot = rng.uniform(0.0, 0.35) * np.exp(-(((np.abs(s) - 0.93) / 0.08) ** 2))  # a process ends in a small fan
+        ripple = 1 + _ripple(rng, len(s), 3.0, 0.10)
+        sides.append(width / 2 * (0.13 + 0.87 * body + foot) * ripple * (1 - s**2) ** 0.25)
     bend, twist = rng.normal(0, 0.10) * length, rng.normal(0, 0.05) * length
     middle = bend * s**2 + twist * s**3
     top = np.stack([s * length / 2, middle + sides[0]], axis=1)
@@ -111,13 +115,23 @@ def _flat(rng: np.random.Generator, traits: Traits) -> list[np.ndarray]:
     aspect = np.exp(rng.normal(np.log(1.25) * traits.spread + np.log(2.2) * (1 - traits.spread), 0.22))
     radii = np.exp(rng.normal(0, 0.2, corners))
     tips = np.stack([np.cos(angles) * np.sqrt(aspect), np.sin(angles) / np.sqrt(aspect)], axis=1) * radii[:, None]
-    t = np.linspace(0, 1, 12, endpoint=False)[:, None]
+    t = np.linspace(0, 1, 24, endpoint=False)[:, None]
     edges = []
     for k in range(corners):
         a, b = tips[k], tips[(k + 1) % corners]
         pull = (a + b) / 2 * rng.choice([rng.uniform(0.6, 0.95), rng.uniform(1.1, 1.5)], p=[0.6, 0.4])
         edges.append((1 - t) ** 2 * a + 2 * t * (1 - t) * pull + t**2 * b)
-    return [np.concatenate(edges)]
+    outline = np.concatenate(edges)
+    wavy = _ripple(rng, len(outline), 6.0, rng.uniform(0.02, 0.06)) + _ripple(rng, len(outline), 1.6, rng.uniform(0.01, 0.035))
+    return [outline * (1 + wavy)[:, None]]
+
+
+def _ripple(rng: np.random.Generator, count: int, width: float, strength: float) -> np.ndarray:
+    """Smooth noise round a closed line of ``count`` points: correlation over ``width`` points, deviation ``strength``."""
+    steps = np.minimum(np.arange(count), count - np.arange(count))
+    kernel = np.exp(-((steps / width) ** 2) / 2)
+    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(count)) * np.fft.rfft(kernel), count)
+    return strength * noise / np.sqrt((kernel**2).sum())
 
 
 def _scaled_to(polygons: list[np.ndarray], area: float) -> list[np.ndarray]:
@@ -139,7 +153,7 @@ def _rasterise(rng: np.random.Generator, polygons: list[np.ndarray], pixel_size_
     blur = max(0.8 / pixel_size_um, 0.5)
     soft = cv2.GaussianBlur(canvas, (0, 0), blur)
     rough = cv2.GaussianBlur(rng.standard_normal((height, width), np.float32), (0, 0), 1.6 * blur)
-    mask = soft + rough * (rng.uniform(0.1, 0.3) / max(float(rough.std()), 1e-6)) > 0.45
+    mask = soft + rough * (rng.uniform(0.06, 0.24) / max(float(rough.std()), 1e-6)) > 0.45
     return Outline(largest_piece(mask & (cv2.dilate(canvas, np.ones((3, 3), np.uint8)) > 0)), (int(low[1]), int(low[0])))
 
 

@@ -120,7 +120,7 @@ def _dye(rng: np.random.Generator, canvas: Canvas, cells: list[PlacedCell], nucl
         shifted = Nucleus(nucleus.y + offset[0] * nucleus.short, nucleus.x + offset[1] * nucleus.short, nucleus.long, nucleus.short, nucleus.angle)
         falloff = np.exp(-((shifted.radius(cell.box) / FLOAT(reach)) ** 2))
         nucleus_free = 1 - FLOAT(0.55) * (nucleus.radius(cell.box) < 0.9)
-        grains = np.clip(0.65 + 0.35 * windows[0] + 0.4 * windows[1], 0, 2)
+        grains = np.clip(0.75 + 0.3 * windows[0] + 0.35 * windows[1], 0, 2)
         dye[cell.box] += np.where(cell.mask & (labels[cell.box] == cell.label), FLOAT(peak) * falloff * nucleus_free * grains, 0)
     return dye
 
