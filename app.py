@@ -1,0 +1,19 @@
+"""Senescope: ``streamlit run app.py`` opens the app in a browser."""
+
+import sys
+
+if not (3, 11) <= sys.version_info[:2] <= (3, 12):
+    sys.exit(f"Senescope needs Python 3.11 or 3.12 (because of Cellpose 3); this is {sys.version.split()[0]}. README.md shows how to get one.")
+
+from pathlib import Path
+
+import streamlit as st
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from pages.parts import media
+
+app = st.App(Path(__file__).resolve().parent / "pages" / "parts" / "main.py", routes=media.routes(st.get_option("server.baseUrlPath") or ""))
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,1 @@
+"""What pages share: the shell, the viewer, uploads, the job panel, settings forms."""

@@ -1,0 +1,28 @@
+"""The shell that every page runs in: navigation, name, logo.
+
+It does not lie beside ``pages/``: Streamlit would then run a page bare when a fresh server gets a deep link.
+"""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:  # AppTest and other ways to run this file alone
+    sys.path.insert(0, str(ROOT))
+
+PAGES = ROOT / "pages"
+ASSETS = Path(__file__).resolve().parent / "assets"
+
+st.set_page_config(page_title="Senescope", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
+st.navigation(
+    [
+        st.Page(PAGES / "assess.py", title="Assess", icon=":material/biotech:", default=True),
+        st.Page(PAGES / "segment.py", title="Segment", icon=":material/gesture:", url_path="segment"),
+        st.Page(PAGES / "experiments.py", title="Experiments", icon=":material/folder_open:", url_path="experiments"),
+        st.Page(PAGES / "models.py", title="Models", icon=":material/model_training:", url_path="models"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,170 @@
+"""The interactive picture: fields of view with cell outlines on a canvas in the browser.
+
+Pictures and label images go to the browser once, by address (media.py). New colours, a new ruler or another selected
+cell are short messages: the browser repaints without loading anything.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.parts import media
+
+if TYPE_CHECKING:
+    from core.images import Plane
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("viewer_outlines.js", "viewer_field.js", "viewer_toolbar.js", "viewer.js")  # one module, in this order
+
+NOT_SENESCENT, SENESCENT, NOT_SCORED = 0, 1, 2
+Legend = tuple[tuple[str, str], ...]
+CALLS: Legend = (("Not senescent", "#56B4E9"), ("Senescent", "#FF7F2A"), ("Not scored", "#B4B4B4"))
+"""Names and colours of the classes: told apart by colour-blind eyes, on the dark and the bright parts of a picture."""
+PLAIN: Legend = (("Cells", "#FFD54F"),)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One field of view in the viewer. Coordinates are pixels of the original image, x to the right, y down.
+
+    ``colours`` maps a label to the index of its class in the legend, ``texts`` to what the tooltip says of it;
+    labels that are in neither are outlined in the last class of the legend.
+    """
+
+    fov_id: str
+    width: int
+    height: int
+    image_url: str
+    labels_url: str | None = None
+    title: str = ""
+    colours: Mapping[int, int] = field(default_factory=dict)
+    texts: Mapping[int, str] = field(default_factory=dict)
+    pixel_size_um: float | None = None
+    identity: str = ""
+    """Stays the same as long as the same pixels are meant, whatever token the addresses carry; default: the addresses."""
+
+
+@dataclass(frozen=True)
+class Click:
+    """A click on a field: the label under it (0: background) and the pixel."""
+
+    fov_id: str
+    label: int
+    x: int
+    y: int
+
+
+def field_tile(
+    fov_id: str,
+    image: Path,
+    plane: "Plane | None" = None,
+    *,
+    labels: Path | None = None,
+    cells: pd.DataFrame | None = None,
+    title: str = "",
+    pixel_size_um: float | None = None,
+) -> Tile:
+    """A tile for an image file, its label image and the rows of its cells (``tables.ASSESSED_CELLS``: coloured by call).
+
+    Raises InputError where the image cannot be read.
+    """
+    version = media.version(image)
+    height, width = _size(image, plane, version)
+    base = st.get_option("server.baseUrlPath") or ""
+    return Tile(
+        fov_id,
+        width,
+        height,
+        media.picture_url(image, plane, base),
+        media.labels_url(labels, base) if labels is not None else None,
+        title or fov_id,
+        {} if cells is None else call_colours(cells),
+        {} if cells is None else call_texts(cells),
+        pixel_size_um,
+        f"{fov_id}|{image}|{plane}|{version}|{labels}|{media.version(labels) if labels else ''}",
+    )
+
+
+def call_colours(cells: pd.DataFrame) -> dict[int, int]:
+    """Label -> class of ``CALLS``, from ``label`` and ``senescent`` (unknown where the cell was not scored)."""
+    calls = cells["senescent"].fillna(NOT_SCORED).astype(int)
+    return dict(zip(cells["label"].astype(int), calls, strict=True))
+
+
+def call_texts(cells: pd.DataFrame) -> dict[int, str]:
+    """Label -> "probability 0.87", or why the cell was not scored."""
+    rows = zip(cells["label"].astype(int), cells["senescence_probability"], cells["exclusion_reason"], strict=True)
+    return {label: str(reason) if pd.isna(p) else f"probability {p:.2f}" for label, p, reason in rows}
+
+
+def cell_viewer(
+    tiles: Sequence[Tile],
+    *,
+    key: str,
+    columns: int = 1,
+    height: int | None = None,
+    legend: Legend | None = None,
+    selected: tuple[str, int] | None = None,
+    ruler_px: float | None = None,
+    preload: Sequence[Tile] = (),
+) -> Click | None:
+    """Show fields and return the click that caused this run of the page, or None.
+
+    ``height``: of each picture in CSS pixels; None: as the picture is, at most three quarters of the window.
+    ``legend``: class names and colours; None: ``CALLS`` where a tile has colours, else one colour for all cells.
+    ``selected``: (fov_id, label) of the cell drawn thick; a click selects at once, before the page runs.
+    ``ruler_px``: diameter of a circle that the user can lay over cells. ``preload``: tiles fetched in the background
+    (the next field), so that they are there when the user turns to them.
+    """
+    data = {
+        "tiles": [_message(tile) for tile in tiles],
+        "preload": [_source(tile) for tile in preload],
+        "columns": columns,
+        "height": height,
+        "legend": legend or (CALLS if any(tile.colours for tile in tiles) else PLAIN),
+        "selected": list(selected) if selected else None,
+        "ruler": ruler_px or 0,
+    }
+    click = _component()(data=data, key=key, on_clicked_change=lambda: None).clicked
+    return Click(str(click["fov_id"]), int(click["label"]), int(click["x"]), int(click["y"])) if click else None
+
+
+def _message(tile: Tile) -> dict[str, Any]:
+    labels = sorted(tile.colours.keys() | tile.texts.keys())
+    return _source(tile) | {
+        "title": tile.title,
+        "um": tile.pixel_size_um or 0,
+        "labels": labels,
+        "classes": [tile.colours.get(label, -1) for label in labels],
+        "texts": [tile.texts.get(label, "") for label in labels],
+    }
+
+
+def _source(tile: Tile) -> dict[str, Any]:
+    """What the browser needs to load a field."""
+    return {
+        "id": tile.fov_id,
+        "key": hashlib.sha256((tile.identity or f"{tile.fov_id}|{tile.image_url}|{tile.labels_url}").encode()).hexdigest()[:16],
+        "width": tile.width,
+        "height": tile.height,
+        "reduction": media.reduction(tile.height, tile.width),
+        "image": tile.image_url,
+        "labelImage": tile.labels_url,
+    }
+
+
+@lru_cache(maxsize=4096)
+def _size(image: Path, plane: "Plane | None", version: str) -> tuple[int, int]:
+    return media.size(image, plane)
+
+
+@cache
+def _component() -> Any:
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return st.components.v2.component("senescope_viewer", css=(ASSETS / "viewer.css").read_text(encoding="utf-8"), js=script)
