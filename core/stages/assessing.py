@@ -1,29 +1,27 @@
 """Assess: segment, crop, predict, tables, report."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
 from core.classifier import load_checkpoint
 from core.errors import InputError
 from core.fields import FieldOfView
 from core.images import grey, read_labels
-from core.models import Model, find_model
+from core.models import find_model
 from core.options import ASSESS_RENAMED, command, settings_from
 from core.progress import Progress, silent
-from core.report import html_report, overlay, read_csv, write_csv
+from core.report import html_report, jpeg, overlay, read_csv, write_csv
 from core.settings import AssessSettings, SegmentSettings
-from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
+from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, made_with, part, read_phase
 from core.stages.scoring import Scorer
 from core.stages.segmenting import segment
 from core.statistics import field_table, sample_table
 from core.tables import ASSESSED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json
 
+NOTES = "notes.txt"  # what the reader must be told, one line each
 OVERLAY_SIDE_PX = 1400
 SEGMENT_SHARE = 0.4  # of the whole work, for the time left
 
@@ -68,16 +66,16 @@ def assess(
     about = {
         "command": _command(path, settings, segmenting, segmentation_id),
         "upstream": {"segmentation": segmentation.id},
-        "models": {"classifier": model.record(), **segmentation.settings.get("models", {})},
+        "models": {"classifier": made_with(model), **segmentation.settings.get("models", {})},
         "seed": settings.seed,
         "inputs": payload["inputs"],
     }
     try:
         with publish(experiment, "assessments", product_id(model.name, payload), settings, **about) as partial:
-            scorer = Scorer(checkpoint, settings)
+            scorer = Scorer(checkpoint, settings, notes=_notes(partial.path))
             _score_fields(experiment, fields, segmentation, scorer, partial.path, part(progress, SEGMENT_SHARE, 1 - SEGMENT_SHARE, 1.0))
             progress(0.99, 1.0, "writing tables and the report")
-            _write_results(experiment, segmentation, scorer, partial.path, model)
+            _write_results(experiment, segmentation, scorer, partial.path)
     except AlreadyPublished as ready:
         return ready.path
     progress(1.0, 1.0, "done")
@@ -107,6 +105,11 @@ def _score_fields(experiment: Experiment, fields: list[FieldOfView], segmentatio
     write_csv(folder / "failures.csv", failures.table())
 
 
+def _notes(folder: Path) -> list[str]:
+    file = folder / NOTES
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
 def _score_field(
     experiment: Experiment, fov: FieldOfView, segmentation: Product, cells: pd.DataFrame, scorer: Scorer, folder: Path, progress: Progress
 ) -> None:
@@ -118,19 +121,12 @@ def _score_field(
     if labels.shape != picture.pixels.shape[:2]:
         raise InputError(f"The label image of {fov.fov_id} is {labels.shape} px and its phase image {picture.pixels.shape[:2]}; they must have the same size.")
     table = scorer.score(fov, picture, labels, cells, progress)
-    _write_overlay(folder / "overlays" / f"{fov.fov_id}.jpg", grey(picture), labels, table)
+    (folder / "overlays" / f"{fov.fov_id}.jpg").write_bytes(jpeg(overlay(grey(picture), labels, table), OVERLAY_SIDE_PX))
+    (folder / NOTES).write_text("\n".join(scorer.notes), encoding="utf-8", newline="\n")
     write_csv(folder / "parts" / f"{fov.fov_id}.csv", table)  # last: its presence says that the field is finished
 
 
-def _write_overlay(file: Path, image: np.ndarray, labels: np.ndarray, calls: pd.DataFrame) -> None:
-    picture = Image.fromarray(overlay(image, labels, calls))
-    picture.thumbnail((OVERLAY_SIDE_PX, OVERLAY_SIDE_PX))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
-    file.write_bytes(buffer.getvalue())
-
-
-def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer, folder: Path, model: Model) -> None:
+def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer, folder: Path) -> None:
     parts = sorted((folder / "parts").glob("*.csv"))
     described = experiment.fields().merge(read_csv(segmentation.path / "fields.csv", SEGMENTED_FIELDS), on="fov_id")
     order = {fov_id: i for i, fov_id in enumerate(described["fov_id"])}
@@ -142,11 +138,9 @@ def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer
     comma = scorer.settings.decimal_comma
     for name, table in (("cells", cells), ("fields", fields), ("samples", samples), ("failures", failures)):
         write_csv(folder / f"{name}.csv", table, decimal_comma=comma)
-    notes = [*([model.warning] if model.warning else []), *scorer.notes]
-    (folder / "notes.txt").write_text("\n".join(notes) + "\n" if notes else "", encoding="utf-8", newline="\n")
     overlays = {p.stem: (folder / "overlays" / f"{p.stem}.jpg").read_bytes() for p in parts}
     about = read_json(folder / "settings.json") | {"experiment": experiment.path.name, "threshold": scorer.threshold}
-    html_report(folder / "report.html", about, samples, fields, cells, failures, overlays, notes)
+    html_report(folder / "report.html", about, samples, fields, cells, failures, overlays, scorer.notes)
     for file in parts:
         file.unlink()
     (folder / "parts").rmdir()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from core.errors import InputError
@@ -68,8 +69,8 @@ def _flat(registration: dict[str, Any]) -> dict[str, float]:
     """A matrix becomes columns ``m00 m01 ...``, so that the file stays a plain table."""
     out: dict[str, float] = {}
     for name, value in registration.items():
-        if hasattr(value, "shape"):
-            out |= {f"m{i}{j}": float(value[i, j]) for i in range(value.shape[0]) for j in range(value.shape[1])}
+        if np.ndim(value) == 2:
+            out |= {f"m{i}{j}": float(cell) for (i, j), cell in np.ndenumerate(value)}
         else:
             out[name] = value
     return out
