@@ -1,0 +1,56 @@
+"""What a reader must know before trusting the numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from core.report.words import count, culture
+
+FEW_FIELDS, FEW_CELLS = 3, 50
+_NAMED = 6  # cultures named in one caution; the tables name the others
+
+
+def cautions(
+    settings: Mapping[str, Any], samples: pd.DataFrame, fields: pd.DataFrame, cells: pd.DataFrame, failures: pd.DataFrame, notes: Sequence[str]
+) -> list[str]:
+    """The ``notes`` of the stage, then what the tables themselves show; a subject that a note covers is not repeated."""
+    said = " ".join(notes).lower()
+    found = [note for note in dict.fromkeys(notes) if note.strip()]
+    if "simulated" not in said:
+        found += _simulated(settings.get("models") or {})
+    if "pixel size" not in said:
+        found += _pixel_size(cells)
+    return [*found, *_failed(fields, failures), *_few(samples)]
+
+
+def _simulated(models: Mapping[str, Any]) -> Iterable[str]:
+    for kind, model in models.items():
+        if isinstance(model, Mapping) and model.get("simulated"):
+            yield f"The {kind} {model.get('name', '')} was trained on simulated cells. Its numbers show how the app works; they are no measurement."
+
+
+def _pixel_size(cells: pd.DataFrame) -> Iterable[str]:
+    unknown = cells.loc[cells["area_um2"].isna(), "fov_id"].nunique()
+    if unknown:
+        yield (
+            f"The pixel size of {count(unknown, 'field')} of {cells['fov_id'].nunique()} is unknown: cells were not rescaled to the scale "
+            "the classifier was trained at, and areas are in pixels only."
+        )
+
+
+def _failed(fields: pd.DataFrame, failures: pd.DataFrame) -> Iterable[str]:
+    if len(failures):
+        yield f"{count(len(failures), 'file')} could not be assessed and {'is' if len(failures) == 1 else 'are'} not in the numbers; see “What was left out”."
+    empty = int((fields["n_scored"].fillna(0) == 0).sum())
+    if empty:
+        yield f"In {count(empty, 'field')} no cell could be scored."
+
+
+def _few(samples: pd.DataFrame) -> Iterable[str]:
+    rows = [row for row in samples.to_dict("records") if row["n_fields"] < FEW_FIELDS or row["n_scored"] < FEW_CELLS]
+    if not rows:
+        return
+    named = [f"{culture(row)} ({count(row['n_fields'], 'field')}, {count(row['n_scored'], 'cell')})" for row in rows[:_NAMED]]
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    yield f"Fewer than {FEW_FIELDS} fields or {FEW_CELLS} scored cells, so the interval is wide and still uncertain: {', '.join(named)}{more}."

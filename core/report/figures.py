@@ -1,0 +1,222 @@
+"""Charts of an assessment, as Plotly figures for the pages and the report.
+
+Background and text take the page's colours (light, dark, print); orange is senescent, blue is not.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.report.overlay import NOT_SCORED, NOT_SENESCENT, SENESCENT
+from core.report.words import culture, grouped, interval, percent
+
+FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+MAX_POINTS = 4000  # more points neither show nor scroll; a fixed sample of them does
+NAMES = {1: ("senescent", SENESCENT), 0: ("not senescent", NOT_SENESCENT)}
+_GRID = "rgba(128, 128, 128, 0.22)"
+_HALF_BAND = 0.26  # of the distance between two cultures: how far the points of its fields are spread
+
+
+def fractions_by_sample(samples: pd.DataFrame, fields: pd.DataFrame) -> go.Figure:
+    """Senescent fraction of each culture with its interval, and of each of its fields as a grey point.
+
+    ``samples``: ``tables.ASSESSED_SAMPLES``, drawn from top to bottom in its order; ``fields``: ``tables.ASSESSED_FIELDS``.
+    """
+    shown = samples.reset_index(drop=True)
+    known = shown["senescent_fraction"].notna().to_numpy()
+    place = {name: i for i, name in enumerate(shown["sample"])}
+    figure = _figure(height=90 + 46 * max(1, len(shown)))
+    figure.add_trace(_field_points(fields[fields["senescent_fraction"].notna()], place))
+    rows = shown[known]
+    centre = _numbers(rows["senescent_fraction"])
+    figure.add_trace(
+        go.Scatter(
+            x=centre,
+            y=np.flatnonzero(known),
+            error_x={
+                "array": _numbers(rows["ci_high"]) - centre,
+                "arrayminus": centre - _numbers(rows["ci_low"]),
+                "thickness": 2.5,
+                "width": 6,
+                "color": SENESCENT,
+            },
+            mode="markers",
+            marker={"size": 13, "color": SENESCENT, "line": {"width": 1.5, "color": "white"}},
+            name="culture, 95 % interval",
+            text=[_sample_hover(row) for row in rows.to_dict("records")],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    _percent_axis(figure, "x", "senescent cells")
+    names = [_label(row) for row in shown.to_dict("records")]
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6], showgrid=False, ticks="", automargin=True)
+    return figure
+
+
+def probability_histogram(cells: pd.DataFrame, threshold: float | None = None) -> go.Figure:
+    """How many scored cells have which senescence probability, coloured by call (``cells``: ``tables.ASSESSED_CELLS``)."""
+    scored = _scored(cells)
+    edges = np.linspace(0, 1, 41)
+    figure = _figure(bargap=0.06, barmode="stack")
+    for call, (name, colour) in reversed(NAMES.items()):
+        heights, _ = np.histogram(_numbers(scored.loc[scored["senescent"] == call, "senescence_probability"]), edges)
+        spans = [f"{low:.3g}–{high:.3g}" for low, high in pairwise(edges)]
+        figure.add_trace(
+            go.Bar(
+                x=(edges[1:] + edges[:-1]) / 2,
+                y=heights,
+                width=(edges[1] - edges[0]) * 0.94,
+                name=name,
+                marker={"color": colour, "line": {"width": 0}},
+                customdata=spans,
+                hovertemplate=f"%{{y}} {name}, probability %{{customdata}}<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title="senescence probability", range=[0, 1], showgrid=False)
+    figure.update_yaxes(title="cells", rangemode="tozero")
+    return _with_threshold(figure, threshold, "x")
+
+
+def area_against_probability(cells: pd.DataFrame, threshold: float | None = None) -> go.Figure:
+    """Cell area against senescence probability, one point a scored cell, coloured by call.
+
+    Areas are in µm² where every cell has one, else in px². Above ``MAX_POINTS`` cells a fixed random sample is drawn.
+    """
+    scored = _scored(cells)
+    if len(scored) > MAX_POINTS:
+        scored = scored.sample(MAX_POINTS, random_state=0)
+    in_um = len(scored) > 0 and scored["area_um2"].notna().all()
+    area, unit = ("area_um2", "µm²") if in_um else ("area_px", "px²")
+    figure = _figure()
+    for call, (name, colour) in reversed(NAMES.items()):
+        rows = scored[scored["senescent"] == call]
+        figure.add_trace(
+            go.Scatter(
+                x=_numbers(rows[area]).astype("float32"),
+                y=_numbers(rows["senescence_probability"]).astype("float32"),
+                mode="markers",
+                name=name,
+                marker={"size": 6, "color": colour, "opacity": 0.55, "line": {"width": 0}},
+                customdata=_safe(rows["cell_id"]),
+                hovertemplate=f"%{{customdata}}<br>%{{x:.4~g}} {unit}, probability %{{y:.2f}}<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title=f"cell area ({unit})", type="log", **_log_ticks(_numbers(scored[area])))
+    figure.update_yaxes(title="senescence probability", range=[-0.03, 1.03])
+    return _with_threshold(figure, threshold, "y")
+
+
+def fraction_against_confluence(fields: pd.DataFrame) -> go.Figure:
+    """Senescent fraction of each field against its confluence: a trend warns that density, not senescence, drives the calls."""
+    rows = fields[fields["senescent_fraction"].notna() & fields["confluence"].notna()]
+    figure = _figure()
+    figure.add_trace(
+        go.Scatter(
+            x=_numbers(rows["confluence"]),
+            y=_numbers(rows["senescent_fraction"]),
+            mode="markers",
+            marker={"size": 9, "color": SENESCENT, "opacity": 0.8, "line": {"width": 1, "color": "white"}},
+            text=[_field_hover(row) for row in rows.to_dict("records")],
+            hovertemplate="%{text}<br>confluence %{x:.0%}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    _percent_axis(figure, "x", "confluence")
+    _percent_axis(figure, "y", "senescent cells")
+    return figure
+
+
+def _figure(height: int = 340, **layout: object) -> go.Figure:
+    style = go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 13, "color": "#3A4644"},
+            "hoverlabel": {"font": {"family": FONT, "size": 13}},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#9AA5A3", "activecolor": "#55625F"},
+        }
+    )
+    figure = go.Figure(layout={"template": style, "height": height, "margin": {"l": 10, "r": 24, "t": 34, "b": 10}, **layout})
+    figure.update_layout(legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "traceorder": "normal"})
+    axis = {"gridcolor": _GRID, "linecolor": "rgba(128,128,128,0.6)", "zeroline": False, "automargin": True, "title": {"standoff": 10}}
+    return figure.update_xaxes(**axis, showline=True, ticks="outside", tickcolor=_GRID).update_yaxes(**axis)
+
+
+def _percent_axis(figure: go.Figure, axis: str, title: str) -> None:
+    how = {"title": title, "tickformat": ".0%", "range": [-0.02, 1.02], "dtick": 0.2, "showgrid": True}
+    (figure.update_xaxes if axis == "x" else figure.update_yaxes)(**how)
+
+
+def _with_threshold(figure: go.Figure, threshold: float | None, axis: str) -> go.Figure:
+    if threshold is None:
+        return figure
+    line = {"dash": "dot", "width": 1.5, "color": "#7A8583"}
+    note = {"annotation_text": f"threshold {threshold:.2g}", "annotation_font": {"size": 11, "color": "#7A8583"}}
+    if axis == "x":
+        return figure.add_vline(x=threshold, line=line, **note, annotation_position="top left" if threshold > 0.5 else "top right")
+    return figure.add_hline(y=threshold, line=line, **note, annotation_position="bottom right")
+
+
+def _field_points(rows: pd.DataFrame, place: dict[str, int]) -> go.Scatter:
+    """Fields of a culture beside its interval: spread evenly over a band, so that equal values do not hide each other."""
+    order = rows.groupby("sample").cumcount().to_numpy()
+    of = np.maximum(rows.groupby("sample")["sample"].transform("size").to_numpy(dtype=float) - 1, 1)
+    shift = (2 * order / of - 1) * _HALF_BAND
+    return go.Scatter(
+        x=_numbers(rows["senescent_fraction"]),
+        y=rows["sample"].map(place).to_numpy(dtype=float) + np.where(order == 0, -_HALF_BAND, shift),
+        mode="markers",
+        marker={"size": 7, "color": NOT_SCORED, "opacity": 0.75},
+        name="field",
+        text=[_field_hover(row) for row in rows.to_dict("records")],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _label(row: dict) -> str:
+    role = row["role"] if row["role"] not in ("", "sample") else ""
+    name = escape(_shortened(culture(row)))
+    return f"{name}<br><span style='font-size:11px;color:#7A8583'>{escape(role)}</span>" if role else name
+
+
+def _sample_hover(row: dict) -> str:
+    between = interval(row["ci_low"], row["ci_high"])
+    return f"<b>{escape(culture(row))}</b><br>{percent(row['senescent_fraction'])} ({between})<br>{_of(row)}"
+
+
+def _field_hover(row: dict) -> str:
+    return f"{escape(row['fov_id'])}<br>{percent(row['senescent_fraction'])}, {_of(row)}"
+
+
+def _of(row: dict) -> str:
+    return f"{grouped(row['n_senescent'])} of {grouped(row['n_scored'])} cells"
+
+
+def _shortened(text: str, most: int = 34) -> str:
+    return text if len(text) <= most else f"{text[: most - 9]}…{text[-8:]}"
+
+
+def _log_ticks(values: np.ndarray) -> dict[str, Sequence]:
+    """Ticks at 1, 2 and 5 times the powers of ten within the values; Plotly's own are sparse and abbreviated."""
+    values = values[values > 0]
+    if not values.size:
+        return {}
+    steps = [m * 10.0**e for e in range(int(np.floor(np.log10(values.min()))), int(np.ceil(np.log10(values.max()))) + 1) for m in (1, 2, 5)]
+    ticks = [s for s in steps if values.min() / 1.5 <= s <= values.max() * 1.5]
+    return {"tickvals": ticks, "ticktext": [grouped(t) if t >= 1 else f"{t:g}" for t in ticks]}
+
+
+def _scored(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells[cells["senescence_probability"].notna() & cells["senescent"].notna()]
+
+
+def _numbers(values: pd.Series) -> np.ndarray:
+    return values.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _safe(values: pd.Series) -> list[str]:
+    return [escape(value) for value in values]

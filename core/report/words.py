@@ -1,0 +1,71 @@
+"""Numbers and names as people read them: no false precision, one sentence a culture."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+SPACE = "\u00a0"  # no-break: a number stays with its unit, and a search for "34 %" finds it
+THIN = "\u202f"  # narrow no-break, between groups of digits
+UNNAMED = "(unnamed culture)"
+
+
+def percent(fraction: Any) -> str:
+    """``0.342`` as "34 %"; what is not 0 or 1 is not rounded to them; unknown is an en dash."""
+    if pd.isna(fraction):
+        return "–"
+    return f"{_whole(float(fraction))}{SPACE}%"
+
+
+def interval(low: Any, high: Any) -> str:
+    """``0.271, 0.423`` as "27–42 %"."""
+    if pd.isna(low) or pd.isna(high):
+        return "–"
+    ends = _whole(float(low)), _whole(float(high))
+    return f"{ends[0]}{SPACE}%" if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}{SPACE}%"
+
+
+def count(number: Any, noun: str) -> str:
+    """``1, "field"`` as "1 field", ``3`` as "3 fields"; thousands in groups."""
+    return f"{grouped(number)} {noun}{'' if int(number) == 1 else 's'}"
+
+
+def grouped(number: Any) -> str:
+    """``12345`` as "12 345"; unknown is an en dash."""
+    return "–" if pd.isna(number) else f"{int(number):,}".replace(",", THIN)
+
+
+def plain(value: Any) -> str:
+    """A number in short, a text as it is, unknown as nothing."""
+    return "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def culture(row: Mapping[str, Any]) -> str:
+    """Name of a culture with its passage, where that is one and not already part of the name."""
+    name, passage = str(row["sample"] or UNNAMED), str(row.get("passage") or "")
+    if not passage or ";" in passage:
+        return name
+    passage = f"P{passage}" if passage[0].isdigit() else passage
+    return name if passage.lower() in re.split(r"[\W_]+", name.lower()) else f"{name} {passage}"
+
+
+def counted(row: Mapping[str, Any]) -> str:
+    """What the fraction of a culture rests on: "112 of 330 scored cells in 3 fields"."""
+    return f"{grouped(row['n_senescent'])} of {count(row['n_scored'], 'scored cell')} in {count(row['n_fields'], 'field')}"
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """The result of one culture (a row of ``tables.ASSESSED_SAMPLES``) in one plain sentence."""
+    role = f" ({row['role']})" if row.get("role") not in (None, "", "sample") else ""
+    if not row["n_scored"]:
+        return f"{culture(row)}{role}: no cell could be scored in {count(row['n_fields'], 'field')}."
+    between = interval(row["ci_low"], row["ci_high"])
+    return f"{culture(row)}{role}: {percent(row['senescent_fraction'])} senescent (95{SPACE}% interval {between}), {counted(row)}."
+
+
+def _whole(fraction: float) -> str:
+    value = 100 * fraction
+    if 0 < value < 0.5:
+        return "<1"
+    return ">99" if 99.5 < value < 100 else f"{value:.0f}"
