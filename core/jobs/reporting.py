@@ -1,6 +1,7 @@
 """Progress of a worker: kept in memory at every call, written to the table twice a second, with the rate."""
 
 import contextlib
+import math
 import threading
 import time
 from types import TracebackType
@@ -10,14 +11,23 @@ from core.jobs.store import JobStore
 
 
 class Pace:
-    """Units of progress a second, as a mean over the recent past; the first step, which carries the start-up, is dropped."""
+    """Units of progress a second, as a mean over the recent past.
+
+    The start-up does not count: nothing before the first step, nor what follows it within some seconds (a resumed job
+    skips quickly over what it finished before). Until a later step comes, the first one stands for the rate.
+    """
 
     HALF_LIFE_S = 60.0
+    WARM_UP_S = 3.0
 
     def __init__(self, now: float) -> None:
         self.advanced = now
         self._done = 0.0
-        self._steps = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._warm = math.inf  # time when the warm-up is over
+        self._first: float | None = None
         self._gained = self._spent = 0.0
 
     def update(self, done: float, now: float) -> None:
@@ -27,16 +37,19 @@ class Pace:
             return
         self._done, self.advanced = done, now
         if gained < 0:  # a new phase counts from its own start
-            self._steps, self._gained, self._spent = 0, 0.0, 0.0
-            return
-        keep = 0.0 if self._steps == 1 else 0.5 ** (spent / max(self.HALF_LIFE_S, spent))
-        self._gained, self._spent = self._gained * keep + gained, self._spent * keep + spent
-        self._steps += 1
+            self._forget()
+        elif self._warm == math.inf:
+            self._warm = now + self.WARM_UP_S
+            self._first = gained / spent if spent >= self.WARM_UP_S else None
+        elif now > self._warm:
+            keep = 0.5 ** min(1.0, spent / self.HALF_LIFE_S)
+            self._gained, self._spent = self._gained * keep + gained, self._spent * keep + spent
 
-    @property
-    def rate(self) -> float | None:
-        """None until something was done in a measurable time."""
-        return self._gained / self._spent if self._spent > 0.05 else None
+    def rate(self, now: float) -> float | None:
+        """None while it is not known."""
+        if now < self._warm:
+            return None
+        return self._gained / self._spent if self._spent > 0 else self._first
 
 
 class Reporter:
@@ -74,7 +87,7 @@ class Reporter:
     def _write(self) -> None:
         with self._guard:
             latest, self._latest = self._latest, None
-            rate, advanced = self._pace.rate, self._pace.advanced
+            rate, advanced = self._pace.rate(time.time()), self._pace.advanced
         with contextlib.suppress(InputError):  # a busy or full disk must not end the work: the next beat tries again
             if latest:
                 self._store.report(self._id, *latest, rate, advanced)

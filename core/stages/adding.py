@@ -57,7 +57,7 @@ def add(path: Path, addition: Addition, progress: Progress = silent) -> Path:
     """
     experiment = Experiment(path)
     if not experiment.exists:
-        create_experiment(str(path))
+        create_experiment(path)
     failures = Failures()
     lists = {kind: _expand(getattr(addition, kind)) for kind in ("phase", "stain", "colour")}
     total = sum(map(len, lists.values()))

@@ -3,7 +3,7 @@
 from core.workspace.experiment import Experiment, Product, create_experiment, import_file, list_experiments, open_experiment
 from core.workspace.files import file_errors, read_json, same_bytes, write_atomic, write_json
 from core.workspace.fingerprint import fingerprint, plain, product_id, slug
-from core.workspace.layout import KINDS, REPOSITORY, allowed_path, allowed_roots, checked_name, experiment_path, workspace_root
+from core.workspace.layout import KINDS, REPOSITORY, allowed_path, allowed_roots, checked_name, experiment_path, named_experiment, workspace_root
 from core.workspace.locks import FileLock, hold
 from core.workspace.publishing import AlreadyPublished, Partial, publish, versions
 
@@ -25,6 +25,7 @@ __all__ = [
     "hold",
     "import_file",
     "list_experiments",
+    "named_experiment",
     "open_experiment",
     "plain",
     "product_id",

@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.tables import FIELDS, typed
 from core.workspace.fieldscsv import read_fields, write_fields
 from core.workspace.files import CHUNK, file_errors, patiently, read_json, same_bytes, scratch_beside
-from core.workspace.layout import KINDS, PARTIAL, checked_name, experiment_path, workspace_root
+from core.workspace.layout import KINDS, PARTIAL, checked_name, experiment_path, named_experiment, workspace_root
 from core.workspace.locks import hold
 
 if TYPE_CHECKING:
@@ -138,9 +138,12 @@ def _visible(experiment: Experiment) -> bool:
         return False
 
 
-def create_experiment(name: str) -> Experiment:
-    """A new, empty experiment. InputError for an unusable name or one that is taken."""
-    experiment = Experiment(experiment_path(name))
+def create_experiment(name: str | Path) -> Experiment:
+    """A new, empty experiment: text is a name in the workspace (what a page's user types), a Path is that folder.
+
+    InputError for an unusable name or one that is taken.
+    """
+    experiment = Experiment(name.absolute() if isinstance(name, Path) else named_experiment(name))
     checked_name(experiment.name, "experiment name")
     with file_errors(experiment.path, "make the experiment"):
         if experiment.exists or (experiment.path.exists() and not experiment.path.is_dir()):

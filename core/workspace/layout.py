@@ -75,14 +75,21 @@ def experiment_path(name_or_path: str) -> Path:
     separator, or absolute, is that path.
     """
     text = str(name_or_path).strip()
-    here = Path(text).expanduser()
     if text and not _is_bare(text):
-        return here.absolute()
-    if text and (here / "fields.csv").is_file():
-        return here.resolve()
-    if text.lower() in _OURS:
-        raise InputError(f"experiment name {text!r}: the workspace keeps its own files under this name. Choose another name.")
-    return workspace_root() / checked_name(text, "experiment name")
+        return Path(text).expanduser().absolute()
+    try:
+        if text and (Path(text) / "fields.csv").is_file():
+            return Path(text).resolve()
+    except (OSError, ValueError):  # too long a name, or one that no file can have
+        pass
+    return named_experiment(text)
+
+
+def named_experiment(name: str) -> Path:
+    """The folder of that name in the workspace, and nowhere else. InputError for what is not one usable name."""
+    if name.lower() in _OURS:
+        raise InputError(f"experiment name {name!r}: the workspace keeps its own files under this name. Choose another name.")
+    return workspace_root() / checked_name(name, "experiment name")
 
 
 def _is_bare(text: str) -> bool:

@@ -47,6 +47,11 @@ def test_failures_say_what_the_user_can_read(store: JobStore, wait: Callable[...
     assert "no such stage" in wait(unknown).error
 
 
+def test_workers_of_the_app_know_its_stages(store: JobStore, wait: Callable[..., Job]) -> None:
+    id = JobStore(store.db).submit("no such stage", {}, "demo")
+    assert "segment, assess" in wait(id).error
+
+
 def test_crash_without_a_word_is_failed_with_its_exit_code(store: JobStore, wait: Callable[..., Job]) -> None:
     job = wait(store.submit("vanish", {"code": 3}, "demo"))
     assert job.state in ("failed", "interrupted")
@@ -74,9 +79,9 @@ def test_cancel_ends_at_the_next_progress_call(store: JobStore, wait: Callable[.
     id = store.submit("steps", {"folder": tmp_path / "out", "steps": 1000, "each": 0.05}, "demo")
     wait(id, lambda job: job.done >= 1)
     pid = pid_of(store, id)
-    store.cancel(id)
-    assert store.get(id).cancelling
-    job = wait(id, seconds=4)  # before the grace is over: by itself
+    store.cancel(id, grace_s=60)
+    job = wait(id)  # before the grace is over: by itself
+    assert job.cancelling
     assert job.state == "cancelled"
     assert 1 <= job.done < 1000
     assert "worker" in job.log.read_text(encoding="utf-8")
@@ -101,7 +106,7 @@ def test_deaf_job_is_killed_with_its_children(store: JobStore, wait: Callable[..
 
 
 def test_jobs_queue_in_order_and_a_queued_one_is_cancelled_at_once(store: JobStore, wait: Callable[..., Job], tmp_path: Path) -> None:
-    params = {"folder": tmp_path, "steps": 1, "each": 0.6}
+    params = {"folder": tmp_path, "steps": 1, "each": 1.0}
     first, second, third = (store.submit("steps", {**params, "folder": tmp_path / name, "name": name}, "demo") for name in "abc")
     light = store.submit("download", {}, "")
     assert [job.id for job in store.active()] == [first, second, third, light]
@@ -147,6 +152,6 @@ print(JobStore(Path({str(store.db)!r}), worker={store.worker!r}).submit("steps",
     id = subprocess.run([sys.executable, "-c", server], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
     wait(id, lambda job: job.state == "running")
     os.kill(pid_of(store, id), signal.SIGKILL)
-    job = wait(id, seconds=5)
+    job = wait(id)
     assert job.state == "interrupted"
     assert "Run it again" in job.error

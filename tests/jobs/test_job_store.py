@@ -128,17 +128,27 @@ def test_times_left() -> None:
 
 def test_pace_drops_the_start_up_and_smooths() -> None:
     pace = Pace(0.0)
-    assert pace.rate is None
     pace.update(0, 5)
+    assert pace.rate(5) is None
     pace.update(1, 30)  # loading the model took most of it
-    assert pace.rate == pytest.approx(1 / 30)
+    assert pace.rate(31) is None
+    assert pace.rate(34) == pytest.approx(1 / 30)
     pace.update(2, 40)
-    assert pace.rate == pytest.approx(1 / 10)
+    assert pace.rate(40) == pytest.approx(1 / 10)
     pace.update(2, 45)  # nothing new
     pace.update(3, 60)
-    assert 1 / 20 < pace.rate < 1 / 10
+    assert 1 / 20 < pace.rate(60) < 1 / 10
     pace.update(0, 61)  # another phase
-    assert pace.rate is None
+    assert pace.rate(99) is None
+
+
+def test_pace_ignores_what_a_resumed_job_skips() -> None:
+    pace = Pace(0.0)
+    for done in range(1, 6):
+        pace.update(done, 8 + done / 100)
+    assert pace.rate(20) == pytest.approx(1 / 8, rel=0.01)
+    pace.update(6, 38)
+    assert pace.rate(38) == pytest.approx(1 / 30, rel=0.01)
 
 
 def test_two_stores_may_make_the_table_at_once(tmp_path: Path) -> None:
