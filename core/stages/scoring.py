@@ -1,13 +1,12 @@
 """Score the cells of one field: which ones count, their crops, their probabilities."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from core.classifier import Checkpoint, Classifier
-from core.dataset.crops import cut_crops, normalise, scale_intensity
+from core.dataset.crops import iterate_crops, normalise, scale_intensity
 from core.fields import FieldOfView
 from core.images import Picture, full_scale, grey
 from core.progress import Progress
@@ -89,34 +88,28 @@ class Scorer:
 
     def _probabilities(self, image: np.ndarray, full: float, labels: np.ndarray, ids: np.ndarray, scale: float, progress: Progress) -> np.ndarray:
         scaled = scale_intensity(image, self.checkpoint.intensity, full)
-        mean, std = self._statistics(scaled, labels, ids)
-        out = []
-        for batch in _batches(ids):
-            progress(sum(map(len, out)), len(ids), f"{sum(map(len, out))} of {len(ids)} cells")
-            crops = cut_crops(scaled, labels, batch, self.checkpoint.crop_px, scale=scale)
-            out.append(self.classifier.predict(normalise(crops, mean, std)))
+        normal = normalise(scaled, *self._statistics(scaled, labels, ids))
+        out: list[np.ndarray] = []
+        done = 0
+        for crops in iterate_crops(normal, labels, ids, self.checkpoint.crop_px, scale=scale, batch=BATCH):
+            progress(done, len(ids), f"scoring cells of this field, {done} of {len(ids)}")
+            out.append(self.classifier.predict(crops))
+            done += len(crops)
         return np.concatenate(out)
 
     def _statistics(self, scaled: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
-        """The model's training mean and standard deviation, or, where its file has none, those of this field's crops."""
+        """The model's training mean and standard deviation, or, where its file has none, those of this field's scored cells."""
         if self.checkpoint.mean is not None and self.checkpoint.std is not None:
             return self.checkpoint.mean, self.checkpoint.std
         self.note(
-            "The classifier's file holds no training mean and standard deviation; each field was normalised by its own crops instead. "
+            "The classifier's file holds no training mean and standard deviation; each field was normalised by its own cells instead. "
             "Add the model with its values (python -m core models add FILE --mean M --std S) for comparable results."
         )
-        sums = np.zeros(3)
-        for batch in _batches(ids):
-            crops = cut_crops(scaled, labels, batch, self.checkpoint.crop_px)
-            sums += (crops.size, crops.sum(dtype=np.float64), np.square(crops, dtype=np.float64).sum())
-        mean = sums[1] / sums[0]
-        return float(mean), float(np.sqrt(max(sums[2] / sums[0] - mean**2, 1e-12)))
+        wanted = np.zeros(int(labels.max()) + 1, bool)
+        wanted[ids] = True
+        inside = scaled[wanted[labels]]
+        return float(inside.mean(dtype=np.float64)), float(max(inside.std(dtype=np.float64), 1e-6))
 
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
-
-
-def _batches(ids: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
