@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from core.errors import InputError
 from core.simulate.layout import Canvas, PlacedCell, field_labels, place_cells
 from core.simulate.optics import camera, phase_contrast, uneven_light
 from core.simulate.phase import Nucleus, optical_path
-from core.simulate.stain import draw_registration, render_stain
+from core.simulate.stain import Registration, draw_registration, render_stain
 
 NOTHING = np.zeros((0, 0), np.uint16)
 
@@ -77,14 +78,23 @@ def simulate_field(
         False: the stain image lies exactly on the phase image.
     stain
         False: stain and colour stay empty, which saves half the time; phase, labels and cells are the same.
+
+    Raises
+    ------
+    InputError
+        A value outside its range: size 64..16384 px, prevalence and confluence 0..1, pixel size 0.1..2 µm (coarser, young
+        cells would be too few pixels to label), bits 8..16, strength, size factor or cell number negative.
     """
+    _check(size, prevalence, stain_strength, pixel_size_um, n_cells, confluence, size_factor, bits)
     parent = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     # children by key, not by spawn(): the same SeedSequence object then gives the same field twice
     layout, matter, light, chemistry, shift = (
         np.random.default_rng(np.random.SeedSequence(parent.entropy, spawn_key=(*parent.spawn_key, k))) for k in range(5)
     )
-    registration = draw_registration(shift, size, misaligned)
-    canvas = Canvas(size, registration.margin_px(size) + 4, pixel_size_um)
+    registration = draw_registration(shift, size)
+    canvas = Canvas(size, registration.margin_px(size) + 4, pixel_size_um)  # one margin, aligned or not: the same cells
+    if not misaligned:
+        registration = Registration(0.0, 0.0, 0.0, 1.0, size)
     wanted = layout.uniform(0.12, 0.45)
     cells, labels = place_cells(
         layout,
@@ -106,6 +116,30 @@ def simulate_field(
     return SimulatedField(phase, mono, colour, numbered, table, registration.row(), pixel_size_um, bits)
 
 
+def _check(
+    size: int,
+    prevalence: float,
+    stain_strength: float,
+    pixel_size_um: float,
+    n_cells: int | None,
+    confluence: float | None,
+    size_factor: float,
+    bits: int,
+) -> None:
+    for name, value, low, high in (
+        ("field size (px)", size, 64, 16384),
+        ("prevalence", prevalence, 0, 1),
+        ("stain strength", stain_strength, 0, 10),
+        ("pixel size (µm)", pixel_size_um, 0.1, 2),
+        ("number of cells", n_cells or 0, 0, 1_000_000),
+        ("confluence", confluence or 0, 0, 1),
+        ("size factor", size_factor, 0.3, 3),
+        ("bits", bits, 8, 16),
+    ):
+        if not low <= value <= high:
+            raise InputError(f"Simulated field: wanted a {name} from {low} to {high}, found {value}.")
+
+
 def _phase_image(rng: np.random.Generator, path: np.ndarray, canvas: Canvas, bits: int, defocus_um: float | None) -> np.ndarray:
     drawn = min(abs(rng.normal(0.0, 0.45)), 1.6)
     blur = np.hypot(0.35, drawn if defocus_um is None else defocus_um) / canvas.pixel_size_um  # 0.35 µm: a 0.3 NA objective
@@ -120,7 +154,8 @@ def _cell_table(labels: np.ndarray, cells: list[PlacedCell], nuclei: list[Nucleu
     count = len(cells)
     flat = labels.ravel()
     area = np.bincount(flat, minlength=count + 1)[1:]
-    rows, columns = (np.bincount(flat, weights=axis.ravel(), minlength=count + 1)[1:] for axis in np.indices(labels.shape, np.float64))
+    axes = (np.broadcast_to(a, labels.shape) for a in (np.arange(labels.shape[0])[:, None], np.arange(labels.shape[1])))
+    rows, columns = (np.bincount(flat, weights=a.ravel(), minlength=count + 1)[1:] for a in axes)
     rim = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     numbers = np.arange(1, count + 1)
     return pd.DataFrame(

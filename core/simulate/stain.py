@@ -56,12 +56,10 @@ class Registration:
         }
 
 
-def draw_registration(rng: np.random.Generator, size: int, misaligned: bool) -> Registration:
+def draw_registration(rng: np.random.Generator, size: int) -> Registration:
     """Draw a misalignment as a stage gives it when a dish is taken out, stained and put back."""
     shift_y, shift_x = rng.uniform(-12, 12, 2)
     rotation, scale = rng.uniform(-0.8, 0.8), 1 + rng.uniform(-0.012, 0.012)
-    if not misaligned:
-        return Registration(0.0, 0.0, 0.0, 1.0, size)
     return Registration(float(shift_y), float(shift_x), float(rotation), float(scale), size)
 
 
