@@ -50,13 +50,13 @@ def write_seg_npy(path: Path, labels: np.ndarray, image_file: str = "", diameter
     ``image_file`` is the image that the GUI shows with it: a full path, or a bare name for an image in the folder of ``path``.
     """
     path, labels = Path(path), checked_labels(labels)
-    masks = labels.astype(np.uint16 if int(labels.max()) < 2**16 - 1 else np.uint32)
+    masks: Any = labels.astype(np.uint16 if int(labels.max()) < 2**16 - 1 else np.uint32)
     content = {
         "masks": masks,
         "outlines": np.where(_inner_boundary(masks), masks, 0).astype(masks.dtype),
         "filename": str(image_file),
         "chan_choose": [0, 0],
-        "ismanual": np.zeros(len(np.unique(masks[masks > 0])), bool),
+        "ismanual": np.zeros(np.unique(masks).size - int(not masks.all()), np.bool_),
         "flows": [],
         "diameter": float(diameter_px),
     }

@@ -50,8 +50,9 @@ def read_weights(path: Path) -> Weights:
     import torch
 
     path = Path(path)
-    state = load_tensors(path, WANTED)
+    state = load_plain(path, WANTED)
     _refuse_other_networks(path, state)
+    state = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
     channels = _input_channels(path, state)
     _compare(path, state, expected_shapes(channels))
     kept = {k: (v.to(torch.float32) if v.is_floating_point() else v) for k, v in state.items()}
@@ -91,11 +92,10 @@ def _norm_and_conv(name: str, before: int, after: int, size: int, conv: int = 2)
     yield f"{name}.{conv}.bias", (after,)
 
 
-def load_tensors(path: Path, wanted: str) -> dict[str, "torch.Tensor"]:
-    """Read a file of named tensors without running anything that is in it; InputError for all else."""
+def load_plain(path: Path, wanted: str) -> dict[str, Any]:
+    """Read a torch file that holds named values, without running anything that is in it; InputError for all else."""
     import torch
 
-    path = Path(path)
     _refuse_obvious(path, wanted)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -103,9 +103,6 @@ def load_tensors(path: Path, wanted: str) -> dict[str, "torch.Tensor"]:
         raise InputError(f"{path}: wanted {wanted}; {_explain(error)}") from error
     if not isinstance(loaded, Mapping) or not loaded:
         raise InputError(f"{path}: wanted {wanted}; found {type(loaded).__name__} instead of named tensors.")
-    odd = [str(k) for k, v in loaded.items() if not isinstance(v, torch.Tensor)]
-    if odd:
-        raise InputError(f"{path}: wanted {wanted}; found a file that also holds {', '.join(odd[:4])}: {_guess(loaded)}.")
     return {str(k): v for k, v in loaded.items()}
 
 
@@ -133,16 +130,18 @@ def _explain(error: Exception) -> str:
 
 
 def _refuse_other_networks(path: Path, state: Mapping[str, Any]) -> None:
-    if _FIRST in state and "W2" not in state:
+    if hasattr(state.get(_FIRST), "shape") and "W2" not in state:
         return
-    kind = _guess(state)
+    kind = network_kind(state)
     advice = " Cellpose 4 files do not run in Cellpose 3: use a model of Cellpose 3." if "Cellpose 4" in kind else " Choose another file."
     raise InputError(f"{path}: wanted {WANTED}; found {kind}.{advice}")
 
 
-def _guess(state: Mapping[str, Any]) -> str:
-    """Name the kind of network from its tensor names."""
+def network_kind(state: Mapping[str, Any]) -> str:
+    """What network the tensor names of a file belong to, in words."""
     names = [str(k) for k in state]
+    if _FIRST in names and "W2" not in names:
+        return "a Cellpose 3 model"
     if "W2" in names or any(n.startswith("encoder.") for n in names):
         return "a Cellpose 4 (Cellpose-SAM) model"
     if any(n.startswith("net.encoder.") for n in names):
