@@ -15,6 +15,7 @@ from core.jobs.reporting import Reporter
 from core.jobs.store import JobStore
 from core.progress import Progress
 from core.workspace import FileLock
+from core.workspace.files import environment_error, explain
 
 Stage = Callable[[dict[str, Any], Progress], str]
 Stages = Mapping[str, Stage]
@@ -75,6 +76,8 @@ def _work(store: JobStore, id: str, stages: Stages | Callable[[], Stages]) -> bo
 def _summary(error: BaseException, job: Job) -> str:
     if isinstance(error, MemoryError):
         return f"Not enough memory for this job. Close other programs or use smaller images. Log: {job.log}"
+    if isinstance(error, OSError) and environment_error(error):
+        return f"{explain(error, job.log.parent.parent, 'go on')} Log: {job.log}"
     first = str(error).strip().splitlines()[:1]
     return f"A defect in Senescope stopped the job: {': '.join([type(error).__name__, *first])[:300]}. Log: {job.log}"
 

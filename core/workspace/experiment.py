@@ -1,4 +1,7 @@
-"""One experiment on disk: its field table, its images, its products."""
+"""One experiment on disk: its field table, its images, its products.
+
+pandas is loaded when a table is: a worker that waits for its turn, and the start of the app, do without.
+"""
 
 import shutil
 from dataclasses import dataclass
@@ -6,16 +9,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from core.errors import InputError
-from core.tables import FIELDS, typed
-from core.workspace.fieldscsv import read_fields, write_fields
 from core.workspace.files import CHUNK, file_errors, patiently, read_json, same_bytes, scratch_beside
 from core.workspace.layout import KINDS, PARTIAL, checked_name, experiment_path, named_experiment, workspace_root
 from core.workspace.locks import hold
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from core.fields import Plane
 
 LOCKS = ".locks"
@@ -65,14 +66,18 @@ class Experiment:
     def images(self) -> Path:
         return self.path / "images"
 
-    def fields(self) -> pd.DataFrame:
+    def fields(self) -> "pd.DataFrame":
         """The table of fields (``tables.FIELDS``). InputError where the experiment does not exist or the file is damaged."""
+        from core.workspace.fieldscsv import read_fields
+
         if not self.exists:
             raise InputError(f"{self.path}: no experiment here (no fields.csv). Make one by adding images to it.")
         return read_fields(self.fields_csv)
 
-    def save_fields(self, table: pd.DataFrame) -> None:
+    def save_fields(self, table: "pd.DataFrame") -> None:
         """Replace ``fields.csv`` whole, or leave the old one and raise InputError."""
+        from core.workspace.fieldscsv import write_fields
+
         write_fields(self.fields_csv, table)
 
     def resolve(self, reference: str) -> tuple[Path, "Plane"]:
@@ -143,13 +148,15 @@ def create_experiment(name: str | Path) -> Experiment:
 
     InputError for an unusable name or one that is taken.
     """
+    from core.workspace.fieldscsv import empty_fields
+
     experiment = Experiment(name.absolute() if isinstance(name, Path) else named_experiment(name))
     checked_name(experiment.name, "experiment name")
     with file_errors(experiment.path, "make the experiment"):
         if experiment.exists or (experiment.path.exists() and not experiment.path.is_dir()):
             raise InputError(f"{experiment.path}: exists already. Choose another name, or add to that experiment.")
         experiment.images.mkdir(parents=True, exist_ok=True)
-    experiment.save_fields(typed(pd.DataFrame(), FIELDS))
+    experiment.save_fields(empty_fields())
     return experiment
 
 

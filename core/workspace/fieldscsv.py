@@ -12,6 +12,10 @@ from core.workspace.files import file_errors, write_atomic
 from core.workspace.layout import checked_name
 
 
+def empty_fields() -> pd.DataFrame:
+    return typed(pd.DataFrame(), FIELDS)
+
+
 def write_fields(path: Path, table: pd.DataFrame) -> None:
     """Check and write the table atomically; columns beyond ``tables.FIELDS`` are kept."""
     table = _checked(table, str(path))

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -12,6 +14,8 @@ import pytest
 from core.errors import InputError
 from core.jobs import Job, JobStore, processes, worker
 from core.jobs.reporting import Pace, Reporter
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def queued(store: JobStore, stage: str = "steps", created: float | None = None) -> str:
@@ -58,6 +62,15 @@ def test_memory_error_is_told_as_such(table: JobStore) -> None:
     id = queued(table)
     worker.run(table, id, {"steps": stage})
     assert "Not enough memory" in table.get(id).error
+
+
+def test_full_disk_is_told_with_the_file(table: JobStore) -> None:
+    def stage(params: dict, progress: object) -> str:
+        raise OSError(28, "No space left on device", "labels/å.tif")
+
+    id = queued(table)
+    worker.run(table, id, {"steps": stage})
+    assert "å.tif: cannot go on: the disk is full" in table.get(id).error
 
 
 def test_cancel_reaches_the_progress_call(table: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +219,9 @@ def test_last_words() -> None:
     assert "out of memory" in processes.last_words(-9)
     assert "SIGSEGV" in processes.last_words(-11)
     assert processes.last_words(3).endswith("exit code 3")
+
+
+def test_a_waiting_worker_loads_nothing_heavy() -> None:
+    code = "import sys, core.jobs.worker; print([m for m in ('pandas', 'numpy', 'torch', 'cellpose', 'streamlit') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
