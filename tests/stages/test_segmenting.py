@@ -1,0 +1,95 @@
+"""The segmentation stage, with Cellpose's network replaced by the known truth at the one place where it is loaded."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import core.stages.segmenting as stage
+from core.errors import Cancelled, InputError
+from core.images import read_labels
+from core.report import read_csv
+from core.settings import SegmentSettings
+from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
+
+
+class Thresholding:
+    """Stands in for a network: every 40 px tile's dark part is a cell. Counts how often it was asked."""
+
+    diameter_px = 30.0
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def estimate_diameter(self, images: list[np.ndarray]) -> float:
+        return 33.0
+
+    def segment(self, image: np.ndarray, **_: object) -> np.ndarray:
+        self.asked += 1
+        y, x = np.indices(image.shape)
+        return np.where(image < np.median(image), 1 + (y // 40) * 100 + x // 40, 0).astype(np.int32)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Thresholding:
+    made = Thresholding()
+    monkeypatch.setattr(stage, "load_segmenter", lambda path: made)
+    model = SimpleNamespace(name="t", path=Path("t.pt"), sha256="00", source="file", licence="", summary="", simulated=False)
+    monkeypatch.setattr(stage, "find_model", lambda name, kind: model)
+    return made
+
+
+def test_a_segmentation_holds_labels_and_tables(experiment: Path, network: Thresholding) -> None:
+    made = stage.segment(experiment, SegmentSettings())
+    fields, cells = read_csv(made / "fields.csv", SEGMENTED_FIELDS), read_csv(made / "cells.csv", CELLS)
+    assert list(fields["diameter_px"]) == [33.0, 33.0]
+    for fov_id, n in zip(fields["fov_id"], fields["n_cells"], strict=True):
+        labels = read_labels(made / "labels" / f"{fov_id}.tif")
+        ids = set(np.unique(labels)) - {0}
+        assert len(ids) == n
+        assert set(cells.loc[cells["fov_id"] == fov_id, "label"]) == ids
+
+
+def test_the_same_request_is_answered_by_the_finished_product(experiment: Path, network: Thresholding) -> None:
+    first = stage.segment(experiment, SegmentSettings())
+    assert stage.segment(experiment, SegmentSettings()) == first
+    assert network.asked == 2
+    assert stage.segment(experiment, SegmentSettings(flow_threshold=0.7)) != first
+
+
+def test_cancelled_work_goes_on_where_it_stopped(experiment: Path, network: Thresholding) -> None:
+    def stop_after_one(done: float, total: float, item: str) -> None:
+        if done >= 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        stage.segment(experiment, SegmentSettings(), progress=stop_after_one)
+    assert network.asked == 1
+    stage.segment(experiment, SegmentSettings())
+    assert network.asked == 2
+
+
+def test_a_truncated_image_is_listed_and_the_other_field_is_done(experiment: Path, network: Thresholding) -> None:
+    victim = sorted((experiment / "images").glob("*_phase.tif"))[0]
+    victim.write_bytes(victim.read_bytes()[:2000])
+    made = stage.segment(experiment, SegmentSettings(diameter_px=30))
+    failed = read_csv(made / "failures.csv", FAILURES)
+    assert len(failed) == 1
+    assert victim.name in failed["error"][0]
+    assert len(read_csv(made / "fields.csv", SEGMENTED_FIELDS)) == 1
+
+
+def test_a_diameter_in_micrometres_needs_a_pixel_size(experiment: Path, network: Thresholding) -> None:
+    made = stage.segment(experiment, SegmentSettings(diameter_um=65.0))
+    assert list(read_csv(made / "fields.csv", SEGMENTED_FIELDS)["diameter_px"]) == pytest.approx([100.0, 100.0])
+    table = stage.Experiment(experiment).fields()
+    table["pixel_size_um"] = None
+    stage.Experiment(experiment).save_fields(table)
+    with pytest.raises(InputError, match="pixel size is unknown"):
+        stage.segment(experiment, SegmentSettings(diameter_um=65.0))
+
+
+def test_an_unknown_field_is_refused(experiment: Path, network: Thresholding) -> None:
+    with pytest.raises(InputError, match="no field named nowhere"):
+        stage.segment(experiment, SegmentSettings(), ["nowhere"])
