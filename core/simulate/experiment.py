@@ -43,7 +43,7 @@ def draw_culture(seed: int, number: int) -> Culture:
         well=f"{WELL_ROWS[number // 12 % 8]}{number % 12 + 1}",
         prevalence=float(0.05 + 0.67 * age),
         stain_strength=float(rng.uniform(0.45, 1.3)),
-        size_factor=float(np.exp(rng.normal(0.0, 0.15))),
+        size_factor=float(np.exp(np.clip(rng.normal(0.0, 0.15), -0.3, 0.3))),
         confluence=float(np.clip(rng.normal(0.42 - 0.15 * age, 0.08), 0.12, 0.6)),
         bits=int(rng.choice([16, 12], p=[0.7, 0.3])),
     )
