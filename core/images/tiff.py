@@ -65,6 +65,8 @@ def inspect(path: Path) -> ImageInfo:
         dtype = _dtype(path, first)
         about = tiff_metadata.of(tif, sources[0].series)
         stated, guessed = _stated(dtype, first, about), False
+        if first.photometric == _MINISWHITE and not stated:
+            stated = int(first.bitspersample)  # white is the largest value that can be stored
         if dtype.kind in "iu" and dtype.itemsize > 1 and not stated:
             if plane_bytes(sources[0].layout, dtype) <= GUESS_LIMIT:
                 stated, guessed = depth.true_bits(_raw(path, tif, sources[0], 0), None)
@@ -104,7 +106,7 @@ def read(path: Path, plane: Plane | None, as_stored: bool = False) -> Picture:
         pixels = _raw(path, tif, source, source.page(index))
         if pixels.ndim == 3 and "S" not in source.layout.axes:
             pixels = np.ascontiguousarray(pixels[..., index["C"]])
-        if keyframe.photometric == _PALETTE and keyframe.colormap is not None and not (tif.is_imagej or as_stored):
+        if _has_colormap(keyframe) and not as_stored:
             return Picture(_coloured(pixels, keyframe.colormap), 8, about.pixel_size_um)
         stated = _stated(_dtype(path, keyframe), keyframe, about)
         if keyframe.photometric == _MINISWHITE and (not as_stored or pixels.dtype == bool):
@@ -163,7 +165,7 @@ def _of_series(path: Path, series: TiffPageSeries) -> list[_Source]:
         taken = {name for name, _ in named + inside}
         named.append((axis if axis in "CZT" and axis not in taken else "P", size))
     keep = [(axis, size) for axis, size in named if axis != "P" and size > 1] + inside + [("Y", height), ("X", width)]
-    keep += [("S", samples)] if colour or veiled else []
+    keep += [("S", samples)] if colour or veiled else [("S", 3)] if _has_colormap(page) else []
     layout = Layout("".join(axis for axis, _ in keep), tuple(size for _, size in keep))
     others = product(*(range(size) for axis, size in named if axis == "P"))
     return [_Source(series, tuple(named), at, layout) for at in others]
@@ -197,7 +199,7 @@ def _raw(path: Path, tif: TiffFile, source: _Source, key: int) -> np.ndarray:
 
 
 def _dtype(path: Path, page: TiffPage) -> np.dtype:
-    if page.dtype is None:
+    if page.dtype is None or page.dtype.kind not in "biuf":
         raise InputError(f"{path.name}: wanted whole or decimal numbers, found {page.bitspersample} bits a sample of format {page.sampleformat}.")
     return page.dtype
 
@@ -239,6 +241,11 @@ def _inverted(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
     if pixels.dtype.kind == "u":
         return np.subtract(pixels.dtype.type(2**bits - 1), pixels)
     raise InputError(f'{path.name}: "minimum is white" is not defined for floating point. Save it as "minimum is black".')
+
+
+def _has_colormap(page: TiffPage) -> bool:
+    """Whether the values are indices of colours. ImageJ's look-up tables only tint the display: its values are values."""
+    return page.photometric == _PALETTE and page.colormap is not None and not page.is_imagej
 
 
 def _coloured(pixels: np.ndarray, colormap: np.ndarray) -> np.ndarray:

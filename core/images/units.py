@@ -50,7 +50,7 @@ def _scaled(value: Any, factor: float | None) -> float | None:
         scaled = float(value) * factor if factor else None
     except (TypeError, ValueError):
         return None
-    return scaled if scaled is not None and math.isfinite(scaled) else None
+    return float(f"{scaled:.9g}") if scaled is not None and math.isfinite(scaled) else None  # a TIFF keeps no more digits
 
 
 def _plain(unit: str) -> str:
