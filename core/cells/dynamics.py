@@ -4,7 +4,8 @@ Three things make the difference. Following the flows is deterministic, so the p
 found (Brent 1980, doi 10.1007/BF01933190), the position after any number of steps is known. The diffusion that rebuilds the
 flows of an outline runs over the rows of the cell in its bounding box. The histogram of end points is a plain array. The
 order and the mix of float32 and float64 are Cellpose's (cellpose 3.1, ``dynamics.py``; Stringer et al. 2021,
-doi 10.1038/s41592-020-01018-x), because a last bit can move a pixel.
+doi 10.1038/s41592-020-01018-x), because a last bit can move a pixel. Of two equally strong seeds the later in raster order
+wins here; in Cellpose the winner depends on the sorting of torch, which differs between processors.
 """
 
 import os
@@ -59,7 +60,7 @@ def outlines(
         errors = flow_errors(labels, flows)
         labels[np.append(False, errors > flow_threshold)[labels]] = 0
     # Cellpose leaves gaps here, and its removal of small cells, which counts on 1..N, then drops the wrong ones
-    labels = fastremap.renumber(labels, in_place=True)[0]
+    labels = _renumbered(labels)
     return fill_holes_and_remove_small_masks(labels, min_size=max(min_area_px, 1)).astype(np.int32)
 
 
@@ -84,7 +85,7 @@ def gather(inside: np.ndarray, ends: np.ndarray) -> np.ndarray:
     _spread(counts, basins, seeds)
     labels = np.zeros(inside.shape, np.int32)
     labels[inside] = basins.ravel()[at]
-    return fastremap.renumber(labels, in_place=True)[0]
+    return _renumbered(labels)
 
 
 def without_large(labels: np.ndarray, share: float) -> np.ndarray:
@@ -93,7 +94,7 @@ def without_large(labels: np.ndarray, share: float) -> np.ndarray:
     large[0] = False
     if large.any():
         labels = np.where(large[labels], 0, labels)
-    return fastremap.renumber(labels, in_place=True)[0]
+    return _renumbered(labels)
 
 
 def flow_errors(labels: np.ndarray, flows: np.ndarray) -> np.ndarray:
@@ -109,6 +110,11 @@ def flow_errors(labels: np.ndarray, flows: np.ndarray) -> np.ndarray:
 
     _in_threads(measure, _pieces(len(boxes), 16))
     return errors
+
+
+def _renumbered(labels: np.ndarray) -> np.ndarray:
+    """The same cells as 1..N in the order of their first pixels."""
+    return fastremap.renumber(labels, preserve_zero=True)[0].astype(np.int32)
 
 
 def _pieces(n: int, size: int = PIECE) -> list[slice]:

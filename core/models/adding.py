@@ -19,6 +19,7 @@ from core.models.model import CARD, DESCRIPTION, KINDS, Model, read_model, sha25
 from core.workspace import checked_name, file_errors, write_atomic, write_json
 
 DAY_S: Final = 86_400
+_OFFICIAL: Final = {zoo.file for zoo in ZOO.values()}
 
 
 def add_model(
@@ -57,7 +58,7 @@ def add_model(
     about = _describe(path, kind, licence, summary)
     name = _free_name(path, name, kind)
     zoo = ZOO.get(name)
-    file = zoo.file if zoo else f"weights{path.suffix or '.pt'}" if kind == "segmenter" else "weights.pt"
+    file = zoo.file if zoo else path.name if path.name in _OFFICIAL else "weights.pt"  # Cellpose treats its nuclei file by name
     with new_folder(name) as folder:
         with file_errors(folder, "copy the model to"):
             _write_weights(path, folder / file, values)

@@ -1,0 +1,92 @@
+"""From flows to labels: every step gives exactly what Cellpose's gives on a CPU."""
+
+import numpy as np
+import pytest
+import torch
+from cellpose import dynamics as original
+from cellpose import metrics
+
+from core.cells import dynamics
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7, 200, 401])
+def test_following_is_cellpose(flows: tuple[np.ndarray, np.ndarray], steps: int) -> None:
+    field, probability = flows
+    inside = probability > 0
+    wanted = original.follow_flows(field * inside / 5.0, np.nonzero(inside), niter=steps)
+    assert np.array_equal(dynamics.follow(field, inside, steps), wanted.astype(np.int32))
+
+
+@pytest.mark.parametrize("noise", [0.5, 5.0])
+def test_gathering_is_cellpose(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random flows: many small peaks, some on the border, some equally high (which torch orders by chance unless told)."""
+    monkeypatch.setattr(torch.Tensor, "argsort", lambda self: torch.argsort(self, stable=True))
+    random = np.random.default_rng(1)
+    field = (random.normal(0, noise, (2, 90, 110)) * 5).astype(np.float32)
+    inside = random.random((90, 110)) < 0.9
+    ends = dynamics.follow(field, inside, 50)
+    with torch.sparse.check_sparse_tensor_invariants(False):
+        wanted = original.get_masks_torch(torch.from_numpy(ends.copy()), np.nonzero(inside), inside.shape)
+    found = dynamics.without_large(dynamics.gather(inside, ends), 0.4)
+    assert wanted.max() > 20
+    assert np.array_equal(found, wanted)
+
+
+def test_flow_errors_are_cellpose(discs: np.ndarray, flows: tuple[np.ndarray, np.ndarray]) -> None:
+    wanted, _ = metrics.flow_error(discs, flows[0], torch.device("cpu"))
+    assert np.array_equal(dynamics.flow_errors(discs, flows[0]), wanted)
+
+
+def test_flow_error_of_an_absent_label(discs: np.ndarray, flows: tuple[np.ndarray, np.ndarray]) -> None:
+    gapped = np.where(discs == 3, 0, discs)
+    errors = dynamics.flow_errors(gapped, flows[0])
+    assert np.isinf(errors[2])
+    assert np.isfinite(np.delete(errors, 2)).all()
+
+
+@pytest.mark.parametrize("flow_threshold", [0.0, 0.03, 0.4])
+def test_outlines_are_cellpose(flows: tuple[np.ndarray, np.ndarray], flow_threshold: float) -> None:
+    with torch.sparse.check_sparse_tensor_invariants(False):
+        wanted = original.resize_and_compute_masks(*flows, niter=200, flow_threshold=flow_threshold, min_size=1)
+    found = dynamics.outlines(*flows, 200, 0.0, flow_threshold, 1, 0.4)
+    assert found.dtype == np.int32
+    assert np.array_equal(found, wanted)
+
+
+def test_outlines_find_the_cells(discs: np.ndarray, flows: tuple[np.ndarray, np.ndarray]) -> None:
+    found = dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4)
+    assert metrics.average_precision([discs], [found], threshold=[0.7])[0][0, 0] == 1.0
+
+
+def test_small_cells_go_and_the_others_stay(flows: tuple[np.ndarray, np.ndarray]) -> None:
+    """With gaps in the labels, as after the flow check, Cellpose's own chain may drop a large cell instead of the small one."""
+    every = dynamics.outlines(*flows, 200, 0.0, 0.4, 1, 0.4)
+    areas = np.bincount(every.ravel())[1:]
+    limit = int(np.median(areas)) + 1
+    found = dynamics.outlines(*flows, 200, 0.0, 0.4, limit, 0.4)
+    kept = np.bincount(found.ravel())[1:]
+    assert sorted(kept) == sorted(areas[areas >= limit])
+    assert found.max() == len(kept)
+
+
+def test_nothing_inside() -> None:
+    empty = dynamics.outlines(np.zeros((2, 9, 9), np.float32), np.full((9, 9), -1, np.float32), 200, 0.0, 0.4, 15, 0.4)
+    assert empty.dtype == np.int32
+    assert not empty.any()
+
+
+def test_the_whole_field_is_not_a_cell() -> None:
+    yy, xx = np.mgrid[-20:21, -20:21].astype(np.float32)
+    away = np.stack([-yy, -xx]) / np.maximum(np.hypot(yy, xx), 1) * 5
+    probability = np.full((41, 41), 3, np.float32)
+    assert not dynamics.outlines(away, probability, 200, 0.0, 0.0, 1, 0.4).any()
+    assert dynamics.outlines(away, probability, 200, 0.0, 0.0, 1, 1.0).max() == 1
+
+
+def test_one_thread_is_enough(monkeypatch: pytest.MonkeyPatch, flows: tuple[np.ndarray, np.ndarray]) -> None:
+    many = dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert np.array_equal(dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4), many)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setattr(dynamics, "PIECE", 100)
+    assert np.array_equal(dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4), many)
