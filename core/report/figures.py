@@ -3,22 +3,22 @@
 Background and text take the page's colours (light, dark, print); orange is senescent, blue is not.
 """
 
-from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from core.report.overlay import NOT_SCORED, NOT_SENESCENT, SENESCENT
-from core.report.words import culture, grouped, interval, percent
+from core.report.words import SPACE, culture, grouped, interval, percent
 
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 MAX_POINTS = 4000  # more points neither show nor scroll; a fixed sample of them does
 NAMES = {1: ("senescent", SENESCENT), 0: ("not senescent", NOT_SENESCENT)}
 _GRID = "rgba(128, 128, 128, 0.22)"
-_HALF_BAND = 0.26  # of the distance between two cultures: how far the points of its fields are spread
+_BAND = (0.16, 0.40)  # where the points of the fields lie below the interval of their culture; 1 is the next culture
 
 
 def fractions_by_sample(samples: pd.DataFrame, fields: pd.DataFrame) -> go.Figure:
@@ -53,7 +53,7 @@ def fractions_by_sample(samples: pd.DataFrame, fields: pd.DataFrame) -> go.Figur
     )
     _percent_axis(figure, "x", "senescent cells")
     names = [_label(row) for row in shown.to_dict("records")]
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6], showgrid=False, ticks="", automargin=True)
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.45, -0.45], showgrid=False, ticks="", automargin=True)
     return figure
 
 
@@ -69,15 +69,15 @@ def probability_histogram(cells: pd.DataFrame, threshold: float | None = None) -
             go.Bar(
                 x=(edges[1:] + edges[:-1]) / 2,
                 y=heights,
-                width=(edges[1] - edges[0]) * 0.94,
+                width=(edges[1] - edges[0]) * 0.88,
                 name=name,
                 marker={"color": colour, "line": {"width": 0}},
                 customdata=spans,
                 hovertemplate=f"%{{y}} {name}, probability %{{customdata}}<extra></extra>",
             )
         )
-    figure.update_xaxes(title="senescence probability", range=[0, 1], showgrid=False)
-    figure.update_yaxes(title="cells", rangemode="tozero")
+    figure.update_xaxes(title_text="senescence probability", range=[0, 1], showgrid=False)
+    figure.update_yaxes(title_text="cells", rangemode="tozero")
     return _with_threshold(figure, threshold, "x")
 
 
@@ -105,15 +105,15 @@ def area_against_probability(cells: pd.DataFrame, threshold: float | None = None
                 hovertemplate=f"%{{customdata}}<br>%{{x:.4~g}} {unit}, probability %{{y:.2f}}<extra></extra>",
             )
         )
-    figure.update_xaxes(title=f"cell area ({unit})", type="log", **_log_ticks(_numbers(scored[area])))
-    figure.update_yaxes(title="senescence probability", range=[-0.03, 1.03])
+    figure.update_xaxes(title_text=f"cell area ({unit})", type="log", **_log_ticks(_numbers(scored[area])))
+    figure.update_yaxes(title_text="senescence probability", range=[-0.03, 1.03])
     return _with_threshold(figure, threshold, "y")
 
 
 def fraction_against_confluence(fields: pd.DataFrame) -> go.Figure:
     """Senescent fraction of each field against its confluence: a trend warns that density, not senescence, drives the calls."""
     rows = fields[fields["senescent_fraction"].notna() & fields["confluence"].notna()]
-    figure = _figure()
+    figure = _figure(height=300)
     figure.add_trace(
         go.Scatter(
             x=_numbers(rows["confluence"]),
@@ -125,7 +125,7 @@ def fraction_against_confluence(fields: pd.DataFrame) -> go.Figure:
             showlegend=False,
         )
     )
-    _percent_axis(figure, "x", "confluence")
+    _percent_axis(figure, "x", "confluence", whole=False)
     _percent_axis(figure, "y", "senescent cells")
     return figure
 
@@ -134,7 +134,7 @@ def _figure(height: int = 340, **layout: object) -> go.Figure:
     style = go.layout.Template(
         layout={
             "font": {"family": FONT, "size": 13, "color": "#3A4644"},
-            "hoverlabel": {"font": {"family": FONT, "size": 13}},
+            "hoverlabel": {"font": {"family": FONT, "size": 13, "color": "#17211F"}, "bgcolor": "white", "bordercolor": "#B9C5C2", "align": "left"},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#9AA5A3", "activecolor": "#55625F"},
@@ -142,13 +142,16 @@ def _figure(height: int = 340, **layout: object) -> go.Figure:
     )
     figure = go.Figure(layout={"template": style, "height": height, "margin": {"l": 10, "r": 24, "t": 34, "b": 10}, **layout})
     figure.update_layout(legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "traceorder": "normal"})
-    axis = {"gridcolor": _GRID, "linecolor": "rgba(128,128,128,0.6)", "zeroline": False, "automargin": True, "title": {"standoff": 10}}
+    axis = {"gridcolor": _GRID, "linecolor": "rgba(128,128,128,0.6)", "zeroline": False, "automargin": True, "title": {"standoff": 10, "font": {"size": 13}}}
     return figure.update_xaxes(**axis, showline=True, ticks="outside", tickcolor=_GRID).update_yaxes(**axis)
 
 
-def _percent_axis(figure: go.Figure, axis: str, title: str) -> None:
-    how = {"title": title, "tickformat": ".0%", "range": [-0.02, 1.02], "dtick": 0.2, "showgrid": True}
-    (figure.update_xaxes if axis == "x" else figure.update_yaxes)(**how)
+def _percent_axis(figure: go.Figure, axis: str, title: str, whole: bool = True) -> None:
+    """Percentages on an axis that shows all of 0 to 100, or only as far as the values go."""
+    steps = range(0, 101, 20 if whole else 10)
+    ticks = {"tickvals": [step / 100 for step in steps], "ticktext": [f"{step}{SPACE}%" for step in steps]}
+    update = figure.update_xaxes if axis == "x" else figure.update_yaxes
+    update(title_text=title, showgrid=True, **ticks, **({"range": [-0.02, 1.02]} if whole else {"rangemode": "tozero"}))
 
 
 def _with_threshold(figure: go.Figure, threshold: float | None, axis: str) -> go.Figure:
@@ -162,13 +165,13 @@ def _with_threshold(figure: go.Figure, threshold: float | None, axis: str) -> go
 
 
 def _field_points(rows: pd.DataFrame, place: dict[str, int]) -> go.Scatter:
-    """Fields of a culture beside its interval: spread evenly over a band, so that equal values do not hide each other."""
-    order = rows.groupby("sample").cumcount().to_numpy()
-    of = np.maximum(rows.groupby("sample")["sample"].transform("size").to_numpy(dtype=float) - 1, 1)
-    shift = (2 * order / of - 1) * _HALF_BAND
+    """Fields below the interval of their culture, spread evenly over a band so that equal values do not hide each other."""
+    order = rows.groupby("sample").cumcount().to_numpy(dtype=float)
+    of = rows.groupby("sample")["sample"].transform("size").to_numpy(dtype=float)
+    shift = _BAND[0] + (_BAND[1] - _BAND[0]) * (order + 0.5) / of
     return go.Scatter(
         x=_numbers(rows["senescent_fraction"]),
-        y=rows["sample"].map(place).to_numpy(dtype=float) + np.where(order == 0, -_HALF_BAND, shift),
+        y=rows["sample"].map(place).to_numpy(dtype=float) + shift,
         mode="markers",
         marker={"size": 7, "color": NOT_SCORED, "opacity": 0.75},
         name="field",
@@ -200,14 +203,16 @@ def _shortened(text: str, most: int = 34) -> str:
     return text if len(text) <= most else f"{text[: most - 9]}…{text[-8:]}"
 
 
-def _log_ticks(values: np.ndarray) -> dict[str, Sequence]:
-    """Ticks at 1, 2 and 5 times the powers of ten within the values; Plotly's own are sparse and abbreviated."""
+def _log_ticks(values: np.ndarray) -> dict[str, Any]:
+    """Round numbers in full; Plotly's own ticks on a logarithmic axis are sparse and abbreviated."""
     values = values[values > 0]
     if not values.size:
         return {}
-    steps = [m * 10.0**e for e in range(int(np.floor(np.log10(values.min()))), int(np.ceil(np.log10(values.max()))) + 1) for m in (1, 2, 5)]
-    ticks = [s for s in steps if values.min() / 1.5 <= s <= values.max() * 1.5]
-    return {"tickvals": ticks, "ticktext": [grouped(t) if t >= 1 else f"{t:g}" for t in ticks]}
+    low, high = values.min() / 1.5, values.max() * 1.5
+    steps = (1, 2, 5) if high / low < 60 else (1, 3) if high / low < 2000 else (1,)
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [tick for power in powers for step in steps if low <= (tick := step * 10.0**power) <= high]
+    return {"tickvals": ticks, "ticktext": [grouped(tick) if tick >= 1 else f"{tick:g}" for tick in ticks], "tickangle": 0}
 
 
 def _scored(cells: pd.DataFrame) -> pd.DataFrame:

@@ -10,17 +10,19 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from natsort import natsort_keygen
+from natsort import natsort_keygen, ns
 
 from core.errors import InputError
 from core.report import words
 from core.report.cautions import cautions
-from core.report.overlay import OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT, jpeg
+from core.report.overlay import OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT, jpeg, shrunk
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, EXCLUSIONS, FAILURES, typed
 
 PICTURES_BYTES = 2_400_000  # with Plotly (4.8 MB) and base64 (a third more) the file stays near 8 MB
-_SIZES = ((1000, 82), (1000, 72), (900, 65), (800, 58), (700, 55), (600, 50))  # longer side (px) and JPEG quality, best first
+_LONGEST_PX, _SHORTEST_PX = 1000, 400  # bounds of the longer side of a picture
+_GOOD, _FAIR = 82, 60  # JPEG qualities: where there is room, and where there is not
 _OPEN_FIELDS = 12  # with more fields than this, the pictures of each culture are folded away
+_OF_A_MODEL = ("name", "licence", "summary", "sha256")
 _LEGEND = {"senescent": OUTLINE_SENESCENT, "not senescent": OUTLINE_NOT_SENESCENT, "not scored": OUTLINE_NOT_SCORED}
 
 
@@ -55,17 +57,19 @@ def html_report(
     """
     samples, fields = typed(samples, ASSESSED_SAMPLES, "samples"), typed(fields, ASSESSED_FIELDS, "fields")
     cells, failures = typed(cells, ASSESSED_CELLS, "cells"), typed(failures, FAILURES, "failures")
-    key = natsort_keygen()
+    key = natsort_keygen(alg=ns.IGNORECASE)
     fields = fields.sort_values(["sample", "fov_id"], key=lambda column: column.map(key))
     context = {
         "title": str(settings.get("experiment") or settings.get("id") or "Assessment"),
-        "about": settings,
+        "about": {key: settings.get(key) for key in ("id", "threshold")} | {key: settings.get(key) or {} for key in ("settings", "upstream", "versions")},
+        "models": _models(settings.get("models")),
         "date": _date(settings.get("created")),
         "totals": {c: words.grouped(fields[c].sum()) for c in ("n_cells", "n_scored", "n_excluded", "n_senescent")},
         "cautions": cautions(settings, samples, fields, cells, failures, notes),
         "samples": [_sample(row) for row in samples.to_dict("records")],
         "fields": fields.to_dict("records"),
-        "field_columns": [c for c in ("passage", "condition", "well", "time_h") if (fields[c].notna() & (fields[c].astype(str) != "")).any()],
+        "sample_columns": _used(samples, ("role", "passage", "condition")),
+        "field_columns": _used(fields, ("passage", "condition", "well", "time_h")),
         "exclusions": _exclusions(fields),
         "failures": failures.to_dict("records"),
         "figures": list(_figures(settings, samples, fields, cells)),
@@ -134,6 +138,17 @@ def _plotly_script() -> Any:
     return Markup(get_plotlyjs())
 
 
+def _models(models: Any) -> list[dict[str, Any]]:
+    """Name, licence, summary and hash of each model; what is not known is an empty text."""
+    known = models.items() if isinstance(models, Mapping) else ()
+    return [{"kind": kind, **{key: model.get(key) or "" for key in _OF_A_MODEL}} for kind, model in known if isinstance(model, Mapping)]
+
+
+def _used(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns in which anything is known."""
+    return [c for c in columns if (table[c].notna() & (table[c].astype(str) != "")).any()]
+
+
 def _sample(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the sample table with the sentence that says it."""
     return {**row, "sentence": words.sentence(row), "name": words.culture(row)}
@@ -152,27 +167,26 @@ def _pictures(samples: pd.DataFrame, fields: pd.DataFrame, overlays: Mapping[str
     cultures = []
     for sample in samples.to_dict("records"):
         rows = fields[(fields["sample"] == sample["sample"]) & fields["fov_id"].isin(list(overlays))].to_dict("records")
-        shown = [{**row, "picture": _data_address(_fitted(overlays[row["fov_id"]], most, row["fov_id"]))} for row in rows]
+        shown = [{**row, "picture": _fitted(overlays[row["fov_id"]], most, row["fov_id"])} for row in rows]
         if shown:
             cultures.append({"sample": _sample(sample), "fields": shown})
     return cultures
 
 
-def _fitted(picture: bytes, most: int, name: str) -> bytes:
+def _fitted(picture: bytes, most: int, name: str) -> dict[str, Any]:
     """The picture as a JPEG of at most ``most`` bytes where that is possible, and never more than 1000 px."""
     pixels = cv2.imdecode(np.frombuffer(picture, dtype=np.uint8), cv2.IMREAD_COLOR) if picture else None
     if pixels is None:
         raise InputError(f"overlay of field {name}: wanted a PNG or JPEG picture, found {len(picture)} bytes of something else.")
-    small = b""
-    for side, quality in _SIZES:
-        small = jpeg(pixels[..., ::-1], side, quality)
-        if len(small) <= most:
-            break
-    return small
-
-
-def _data_address(picture: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(picture).decode("ascii")
+    pixels = cv2.cvtColor(shrunk(pixels, _LONGEST_PX), cv2.COLOR_BGR2RGB)
+    small = jpeg(pixels, quality=_GOOD)
+    if len(small) > most:
+        small = jpeg(pixels, quality=_FAIR)
+    if len(small) > most:  # the size of a JPEG goes with its area
+        side = max(pixels.shape[:2]) * (0.9 * most / len(small)) ** 0.5
+        small = jpeg(pixels, max(_SHORTEST_PX, int(side)), _FAIR)
+    height, width = pixels.shape[:2]
+    return {"width": width, "height": height, "address": "data:image/jpeg;base64," + base64.b64encode(small).decode("ascii")}
 
 
 def _date(created: Any) -> str:

@@ -64,14 +64,21 @@ def inner_outline(labels: np.ndarray, thickness: int) -> np.ndarray:
 
 def jpeg(picture: np.ndarray, max_px: int | None = None, quality: int = 85) -> bytes:
     """Encode an RGB picture (uint8, shape (Y, X, 3)), scaled down to at most ``max_px`` on its longer side."""
-    longer = max(picture.shape[:2])
-    if max_px is not None and longer > max_px:
-        size = [max(1, round(side * max_px / longer)) for side in picture.shape[1::-1]]
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    if max_px is not None:
+        picture = shrunk(picture, max_px)
     done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise InputError(f"a picture of shape {picture.shape} cannot be written as JPEG.")
     return data.tobytes()
+
+
+def shrunk(picture: np.ndarray, max_px: int) -> np.ndarray:
+    """The picture (shape (Y, X) or (Y, X, 3)) with at most ``max_px`` on its longer side."""
+    longer = max(picture.shape[:2])
+    if longer <= max_px:
+        return picture
+    size = [max(1, round(side * max_px / longer)) for side in picture.shape[1::-1]]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _stretched(image: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 import pandas as pd
-from natsort import natsorted
+from natsort import natsorted, ns
 
 from core.errors import InputError
 from core.statistics.intervals import cluster_bootstrap, wilson
@@ -68,13 +68,13 @@ def sample_table(fields: pd.DataFrame, bootstrap: int = 2000, seed: int = 0) -> 
     Returns
     -------
     DataFrame
-        Columns of ``tables.ASSESSED_SAMPLES``, in natural order of the name (P2 before P10). ``n_fields`` counts all
+        Columns of ``tables.ASSESSED_SAMPLES``, in natural order of the name (P2 before P10, upper and lower case alike). ``n_fields`` counts all
         fields, also those without a scored cell. ``role``, ``passage``, ``condition``: the common value, or the
         values joined by "; ".
     """
     fields = typed(fields, ASSESSED_FIELDS, "fields")
     groups = dict(list(fields.groupby("sample", sort=False)))
-    rows = [_sample_row(name, groups[name], bootstrap, seed) for name in natsorted(groups)]
+    rows = [_sample_row(name, groups[name], bootstrap, seed) for name in natsorted(groups, alg=ns.IGNORECASE)]
     return typed(pd.DataFrame(rows, columns=list(ASSESSED_SAMPLES)), ASSESSED_SAMPLES, "samples")
 
 

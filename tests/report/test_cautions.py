@@ -1,0 +1,36 @@
+import pandas as pd
+
+from core.report.cautions import cautions
+
+
+def said(assessment, **changed):
+    parts = vars(assessment) | changed
+    return cautions(*(parts[name] for name in ("settings", "samples", "fields", "cells", "failures", "notes")))
+
+
+def test_everything_a_reader_must_know(assessment):
+    note, simulated, failed, empty, few = said(assessment)
+    assert note == "A note of the stage & more."
+    assert "simulated cells" in simulated
+    assert failed.startswith("1 file could not be assessed")
+    assert empty == "In 1 field no cell could be scored."
+    assert "MSC1 P2 (1 field, 40 cells)" in few
+    assert "P4 (2 fields, 330 cells)" in few
+
+
+def test_a_sound_assessment_needs_none(assessment):
+    sound = assessment.samples.head(1).assign(n_fields=3)
+    assert said(assessment, samples=sound, fields=assessment.fields.head(3), failures=assessment.failures.head(0), settings={}, notes=[]) == []
+
+
+def test_what_a_note_says_is_not_said_twice(assessment):
+    notes = ["Trained on simulated cells only.", "The pixel size is unknown.", "Trained on simulated cells only."]
+    cells = assessment.cells.assign(area_um2=pd.NA)
+    assert sum("simulated" in text for text in said(assessment, notes=notes)) == 1
+    assert sum("ixel size" in text for text in said(assessment, notes=notes, cells=cells)) == 1
+    assert any("pixel size of 4 fields of 4" in text for text in said(assessment, notes=[], cells=cells))
+
+
+def test_long_lists_are_cut(assessment):
+    many = pd.concat([assessment.samples.tail(1).assign(sample=f"S{i}") for i in range(20)])
+    assert "S5 (1 field, 0 cells) and 14 more" in said(assessment, samples=many)[-1]
