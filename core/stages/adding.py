@@ -129,7 +129,8 @@ def _described(experiment: Experiment, stored: Mapping[str, Sequence[str]], size
     if addition.metadata:
         table = merge_metadata(table, pd.DataFrame(list(addition.metadata)))
     if addition.table is not None:
-        table = merge_metadata(table, read_csv(Path(addition.table), {}))
+        given = read_csv(Path(addition.table), FIELDS)
+        table = merge_metadata(table, given.loc[:, [c for c in given if (given[c].notna() & (given[c] != "")).any()]])  # absent columns read as empty
     return typed(table, FIELDS)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.classifier import load_checkpoint
+from core.classifier.checkpoint import load_checkpoint
 from core.errors import InputError
 from core.fields import FieldOfView
 from core.images import grey, read_labels

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from core.classifier import Checkpoint, Classifier
+from core.classifier.checkpoint import Checkpoint
+from core.classifier.prediction import Classifier
 from core.dataset.crops import iterate_crops, normalise, scale_intensity
 from core.fields import FieldOfView
 from core.images import Picture, full_scale, grey

@@ -1,6 +1,5 @@
 """Segment: phase images in, label images and a cell table out."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from core.report import write_csv
 from core.settings import SegmentSettings
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, made_with, part, read_phase
 from core.tables import CELLS, SEGMENTED_FIELDS, typed
-from core.workspace import AlreadyPublished, Experiment, product_id, publish
+from core.workspace import AlreadyPublished, Experiment, product_id, publish, read_json, write_json
 
 FIELDS_FOR_DIAMETER = 3
 
@@ -103,12 +102,12 @@ def _diameters(experiment: Experiment, chosen: list[FieldOfView], segmenter: Seg
     """The diameter in px that each field gets: as set, or estimated once per magnification and remembered."""
     memory = folder / "diameters.json"
     if memory.is_file():
-        return dict(json.loads(memory.read_text(encoding="utf-8")))
+        return dict(read_json(memory))
     found: dict[str, float] = {}
     for pixel_size in dict.fromkeys(f.pixel_size_um for f in chosen):
         alike = [f for f in chosen if f.pixel_size_um == pixel_size]
         found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike, segmenter, settings))
-    memory.write_text(json.dumps(found), encoding="utf-8")
+    write_json(memory, found)
     return found
 
 

@@ -36,7 +36,7 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     """Make a checkpoint of an untrained B0 with 64 px crops; keyword arguments replace its values."""
     import torch
 
-    from core.classifier import Checkpoint, save_checkpoint
+    from core.classifier.checkpoint import Checkpoint, save_checkpoint
     from core.classifier.network import build_network
 
     torch.manual_seed(0)

@@ -28,7 +28,7 @@ def test_images_are_copied_paired_and_described(photos: Path, tmp_path: Path) ->
     assert made == tmp_path / "exp" / "fields.csv"
     table = Experiment(made.parent).fields()
     assert list(table["sample"]) == ["MSC1", "MSC1"]
-    assert list(table["passage"]) == ["P4", "P4"]
+    assert list(table["passage"]) == ["4", "4"]
     assert list(table["stain"] != "") == [True, False]
     assert list(table["pixel_size_um"]) == pytest.approx([0.5, 0.5], rel=1e-3)
     assert all((made.parent / ref).is_file() for ref in table["phase"])
