@@ -1,0 +1,97 @@
+"""Models: what is in the library, what can be downloaded, import from a file."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import InputError
+from core.models import Model, add_model, list_models, verify_model
+from pages.parts import address
+from pages.parts.choose import choose
+from pages.parts.job_panel import current_job, job_panel, submit
+
+KINDS = {"segmenter": "Outlines cells", "classifier": "Scores cells"}
+SOURCES = {"embedded": "comes with the app", "zoo": "Cellpose zoo", "library": "imported", "file": "file"}
+
+
+def page() -> None:
+    st.title("Models")
+    job = current_job(None, ("download",))
+    if job and job.state == "done":
+        st.toast(f"{job.params['name']} is downloaded.", icon=":material/check:")
+        address.write(job=None, model=job.params["name"])
+    elif job:
+        job_panel(job)
+    models = {model.name: model for model in list_models()}
+    card, imported = st.tabs(["Library", "Import from a file"])
+    with card:
+        left, right = st.columns([2, 3], gap="large")
+        with left:
+            chosen = choose("Model", list(models), "model")
+            library_table(models)
+        with right:
+            if chosen:
+                show(models[chosen], busy=bool(job and job.active))
+            else:
+                st.info("Choose a model to see its card.", icon=":material/info:")
+    with imported:
+        import_form()
+
+
+def library_table(models: dict[str, Model]) -> None:
+    rows = [{"Model": m.name, "Purpose": KINDS[m.kind], "From": SOURCES[m.source], "Ready": m.path is not None, "Licence": m.licence} for m in models.values()]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+
+
+def show(model: Model, busy: bool) -> None:
+    st.subheader(model.name, anchor=False)
+    if model.warning:
+        st.warning(model.warning, icon=":material/warning:")
+    st.markdown(model.summary)
+    st.caption(f"{KINDS[model.kind]} · {SOURCES[model.source]} · licence: {model.licence or 'not stated'}")
+    if model.path is None:
+        if st.button("Download", type="primary", icon=":material/download:", disabled=busy):
+            submit("download", {"name": model.name})
+            st.rerun()
+        st.caption("No internet on this machine? Download the file elsewhere and import it from the other tab.")
+    else:
+        st.caption(f"SHA-256 `{model.sha256}`  \n`{model.path}`")
+        if st.button("Verify", icon=":material/verified:", help="Compares the file with its recorded hash"):
+            problems = verify_model(model.name)
+            for problem in problems:
+                st.error(problem, icon=":material/error:")
+            if not problems:
+                st.success("The file is exactly the one that was recorded.", icon=":material/check:")
+    if model.card:
+        with st.container(border=True):
+            st.markdown(model.card)
+
+
+def import_form() -> None:
+    """A model file from the user's computer: checked, and only then taken into the library."""
+    st.markdown("A Cellpose 3 model, a Senescope classifier, or a plain EfficientNet state dict. The file is checked before it enters the library.")
+    file = st.file_uploader("Model file", key="model-file")
+    name = st.text_input("Name in the library", value=Path(file.name).stem if file else "")
+    kind = st.radio("Purpose", [None, *KINDS], format_func=lambda k: KINDS.get(k or "", "Find out from the file"), horizontal=True)
+    with st.expander("For a classifier file without these values"):
+        st.caption("A plain state dict holds weights only. With the mean and standard deviation of its training crops, results are comparable between fields.")
+        mean, std, threshold = (
+            column.number_input(label, value=None, format="%g")
+            for label, column in zip(("Training mean", "Training standard deviation", "Decision threshold"), st.columns(3), strict=True)
+        )
+    if st.button("Check and import", type="primary", disabled=file is None or not name.strip()) and file is not None:
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / Path(file.name).name
+                path.write_bytes(file.getbuffer())
+                model = add_model(path, name=name.strip(), kind=kind, mean=mean, std=std, threshold=threshold)
+        except InputError as problem:
+            st.error(str(problem), icon=":material/error:")
+            return
+        address.write(model=model.name)
+        st.success(f"{model.name} is in the library. Choose it wherever a model is asked for.", icon=":material/check:")
+
+
+page()

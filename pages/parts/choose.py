@@ -1,0 +1,113 @@
+"""Choosers that several pages share: an experiment, one of its products, a model."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from core.errors import InputError
+from core.models import Model, find_model, list_models
+from core.workspace import Experiment, Product, experiment_path, list_experiments
+from pages.parts import address
+from pages.parts.words import product_words
+
+NEW = "new"
+FROM_FILE = "A file on this server …"
+
+
+def choose(label: str, options: Sequence[str], name: str, shown: Callable[[str], str] = str, default: str = "") -> str:
+    """A selectbox whose value is ``name`` in the address; where that names nothing that exists, ``default``.
+
+    Without a default nothing is chosen at first ("") and the user can clear the box.
+    """
+    key, current = f"choose-{name}", address.read(name)
+    st.session_state[key] = current if current in options else default or None
+    st.selectbox(label, options, key=key, index=0 if default else None, format_func=shown, placeholder="Choose …", on_change=_follow, args=(name, key))
+    return st.session_state[key] or ""
+
+
+def _follow(name: str, key: str) -> None:
+    changed = {name: st.session_state[key]}
+    if name == "experiment":  # what belongs to another experiment leaves the address with it
+        changed |= dict.fromkeys(("assessment", "segmentation", "field", "job"))
+    address.write(**changed)
+
+
+def choose_experiment() -> Experiment | None:
+    """The experiment of the address, changeable by a selectbox; None where none is chosen yet."""
+    names = [experiment.name for experiment in list_experiments()]
+    wanted = address.read("experiment")
+    if wanted and wanted not in names:
+        st.warning(f"There is no experiment “{wanted}” in this workspace. Choose another one.", icon=":material/help:")
+    chosen = choose("Experiment", names, "experiment")
+    return Experiment(experiment_path(chosen)) if chosen else None
+
+
+def no_experiment() -> None:
+    """What to do next where no experiment is chosen."""
+    if list_experiments():
+        st.info("Choose an experiment above.", icon=":material/folder_open:")
+    else:
+        st.info("There is no experiment yet. Begin with your own images or with the demo.", icon=":material/folder_open:")
+        address.link("assess", "Begin", icon=":material/biotech:")
+
+
+def choose_product(experiment: Experiment, kind: str, name: str, label: str, new: str) -> Product | None:
+    """One of the experiment's products of a kind, the newest unless the address says otherwise; None for a new one."""
+    products = {product.id: product for product in experiment.products(kind)}
+    if not products:
+        return None
+    if address.read(name) not in (NEW, *products):
+        address.write(**{name: next(iter(products))})
+    chosen = choose(label, [NEW, *products], name, lambda one: new if one == NEW else product_words(products[one]), default=NEW)
+    return products.get(chosen)
+
+
+def choose_outlines(experiment: Experiment) -> Product | None:
+    """An earlier segmentation of all fields to work on, or None for new outlines; asked only where there is one."""
+    wanted = set(experiment.fields()["fov_id"])
+    products = {p.id: p for p in experiment.products("segmentations") if wanted <= {row["fov_id"] for row in p.settings["inputs"]}}
+    if not products:
+        return None
+    shown = choose("Outlines of the cells", [NEW, *products], "segmentation", lambda one: "New outlines" if one == NEW else product_words(products[one]), NEW)
+    return products.get(shown)
+
+
+def choose_model(kind: str, label: str, key: str, value: str) -> str:
+    """A model by name, or a file on the server; shows what the model is and what to beware of."""
+    models = {model.name: model for model in list_models(kind)}
+    names = [*models, FROM_FILE]
+    picked = st.selectbox(
+        label, names, index=names.index(value if value in models else FROM_FILE), format_func=lambda n: model_words(models.get(n), n), key=key
+    )
+    if picked == FROM_FILE:
+        return _model_file(kind, key, "" if value in models else value)
+    _model_notes(models[picked])
+    return picked
+
+
+def model_words(model: Model | None, name: str) -> str:
+    if model is None:
+        return name
+    return name + (" – simulated cells only" if model.simulated else "") + (" – not downloaded" if model.path is None else "")
+
+
+def _model_file(kind: str, key: str, value: str) -> str:
+    path = st.text_input("Path of the model file", value=value, key=f"{key}-path", persist_state="page", placeholder="/data/models/my_model")
+    if not path:
+        st.info("Name a file, or import one on the models page so that it has a name and a licence.", icon=":material/info:")
+        return ""
+    try:
+        find_model(path, kind)
+    except InputError as problem:
+        st.error(str(problem))
+    return path
+
+
+def _model_notes(model: Model) -> None:
+    if model.path is None:
+        st.info(f"{model.name} is not on this machine yet. Download it once on the models page; then it works offline.", icon=":material/download:")
+        address.link("models", "Open the models page", icon=":material/download:", model=model.name)
+    elif model.warning:
+        st.warning(model.warning, icon=":material/warning:")
+    elif model.summary:
+        st.caption(model.summary)

@@ -1,0 +1,144 @@
+"""The table of fields on the page: edited in place and saved at once, exported and imported as CSV, read from file names."""
+
+import io
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import InputError
+from core.fields import merge_metadata, parse_name
+from core.name_template import pattern_of
+from core.tables import FIELDS, ROLES, typed
+from core.workspace import Experiment
+
+COLUMNS = {
+    "fov_id": st.column_config.TextColumn("Field", disabled=True, help="Unique name of the field of view", pinned=True),
+    "sample": st.column_config.TextColumn("Culture", help="Fields of one culture are counted together: cell line or donor, passage, condition"),
+    "role": st.column_config.SelectboxColumn("Role", options=ROLES, required=True, help="Controls are reported apart"),
+    "passage": st.column_config.TextColumn("Passage"),
+    "condition": st.column_config.TextColumn("Condition"),
+    "well": st.column_config.TextColumn("Well"),
+    "time_h": st.column_config.NumberColumn("Time (h)", format="%g"),
+    "pixel_size_um": st.column_config.NumberColumn(
+        "µm per px", min_value=1e-6, format="%g", help="Needed for areas in µm², and to bring cells to the classifier's scale"
+    ),
+    "phase": st.column_config.TextColumn("Phase image", disabled=True),
+    "stain": st.column_config.TextColumn("Stain image", disabled=True),
+    "colour": st.column_config.TextColumn("Colour image", disabled=True),
+}
+IF_USED = ("stain", "colour")
+EXAMPLE = "automatic – or for example {sample}_P{passage}_{condition}_f{field}_*"
+HELP = (
+    "Leave it empty and words such as P4, C7, 48h, ctrl, phase are recognised. Or write how your names are built: "
+    "{sample} {role} {passage} {condition} {well} {time_h} become columns, {field} and {kind} are read over, * is anything. "
+    "A regular expression with named groups works too."
+)
+DESCRIPTION = ("sample", "role", "passage", "condition", "well", "time_h")
+
+
+def edit_fields(experiment: Experiment) -> pd.DataFrame:
+    """Show the table; what the user changes is saved at once. Returns the table as it stands on disk."""
+    table, version, key = _loaded(experiment)
+    edited = st.data_editor(
+        table,
+        key=f"{key}-{version}",
+        num_rows="delete",
+        hide_index=True,
+        column_config=COLUMNS,
+        column_order=[c for c in COLUMNS if c not in IF_USED or (table[c] != "").any()],
+    )
+    changed = typed(edited, FIELDS)
+    if not changed.equals(st.session_state[key]["saved"]):
+        _save(experiment, changed)
+        st.session_state[key] |= {"saved": changed, "stamp": _stamp(experiment)}
+    st.caption("Changes are saved at once. A row that you delete leaves the table; its image file stays.")
+    return changed
+
+
+def _loaded(experiment: Experiment) -> tuple[pd.DataFrame, int, str]:
+    """The table that the editor started from; read again when the file was changed elsewhere."""
+    key, stamp = f"fields-{experiment.path}", _stamp(experiment)
+    state = st.session_state.get(key)
+    if state is None or state["stamp"] != stamp:
+        table = experiment.fields()
+        state = {"stamp": stamp, "start": table, "saved": typed(table, FIELDS), "version": 1 + (state["version"] if state else 0)}
+        st.session_state[key] = state
+    return state["start"], state["version"], key
+
+
+def _stamp(experiment: Experiment) -> int:
+    return experiment.fields_csv.stat().st_mtime_ns
+
+
+def _save(experiment: Experiment, table: pd.DataFrame) -> None:
+    try:
+        experiment.save_fields(table)
+    except InputError as problem:
+        st.error(f"Not saved. {problem}", icon=":material/error:")
+
+
+def describe_fields(experiment: Experiment, table: pd.DataFrame) -> None:
+    """Fill in many rows at once: one value for all, values from the file names, or a CSV table."""
+    for_all, from_names, from_csv = st.tabs(["One value for all", "From file names", "CSV table"])
+    with for_all:
+        _one_value(experiment, table)
+    with from_names:
+        _from_names(experiment, table)
+    with from_csv:
+        _from_csv(experiment, table)
+
+
+def _one_value(experiment: Experiment, table: pd.DataFrame) -> None:
+    columns = {"pixel_size_um": "Pixel size (µm per px)", "sample": "Culture", "passage": "Passage", "condition": "Condition"}
+    left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
+    column = left.selectbox("Column", list(columns), format_func=columns.__getitem__)
+    value = middle.text_input("Value", placeholder="0.65" if column == "pixel_size_um" else "")
+    if right.button("Set for all fields", disabled=not value):
+        _merge(experiment, table, pd.DataFrame({"fov_id": table["fov_id"], column: value.replace(",", ".") if column == "pixel_size_um" else value}))
+
+
+def _from_names(experiment: Experiment, table: pd.DataFrame) -> None:
+    text = st.text_input("How names are built", placeholder=EXAMPLE, live=True, help=HELP, key=f"pattern-{experiment.name}")
+    try:
+        pattern = pattern_of(text)
+        found = [parse_name(phase, pattern) for phase in table["phase"]]
+    except InputError as problem:
+        st.error(str(problem))
+        return
+    rows = pd.DataFrame([{k: v for k, v in values.items() if k in DESCRIPTION} for values in found])
+    if rows.empty or not len(rows.columns):
+        st.info("This pattern reads nothing from these file names.")
+        return
+    rows.insert(0, "fov_id", table["fov_id"].to_list())
+    st.dataframe(rows.head(8), hide_index=True, column_config=COLUMNS)
+    st.caption(f"What the pattern reads from the first {min(8, len(rows))} of {len(rows)} names.")
+    if st.button("Write these values into the table"):
+        _merge(experiment, table, rows)
+
+
+def _from_csv(experiment: Experiment, table: pd.DataFrame) -> None:
+    st.caption("A table with a column fov_id (or phase) and the columns to fill in. Download this one, edit it in Excel, and load it again.")
+    st.download_button(
+        "Download the table", data=experiment.fields_csv.read_bytes(), file_name=f"{experiment.name} fields.csv", mime="text/csv", on_click="ignore"
+    )
+    file = st.file_uploader("Load a CSV table", type=["csv", "txt", "tsv"], key=f"csv-{experiment.name}")
+    if file is None:
+        return
+    try:
+        rows = pd.read_csv(io.BytesIO(file.getvalue()), sep=None, engine="python", dtype="str", encoding="utf-8-sig")
+    except (ValueError, pd.errors.ParserError) as problem:
+        st.error(f"{file.name}: wanted a CSV table, but it cannot be read ({problem}).")
+        return
+    st.dataframe(rows.head(8), hide_index=True)
+    if st.button(f"Write {len(rows)} rows into the table"):
+        _merge(experiment, table, rows)
+
+
+def _merge(experiment: Experiment, table: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Fill ``rows`` into the table on disk and show it again."""
+    try:
+        experiment.save_fields(merge_metadata(table, rows))
+    except InputError as problem:
+        st.error(str(problem), icon=":material/error:")
+    else:
+        st.rerun()

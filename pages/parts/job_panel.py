@@ -1,0 +1,98 @@
+"""A job on the page: progress, time left, cancel, what went wrong and how to go on.
+
+The job lives in the store and in its own process; the panel only looks. It survives a refresh (the address names the
+job), a second tab and a restart of the app.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.jobs import Job, JobStore
+from core.workspace import Experiment
+from pages.parts import address
+from pages.parts.words import duration
+
+TITLES = {
+    "simulate": "Simulating",
+    "demo": "Preparing the demo",
+    "add": "Adding images",
+    "segment": "Outlining cells",
+    "assess": "Assessing",
+    "download": "Downloading",
+}
+
+
+@st.cache_resource
+def job_store() -> JobStore:
+    """The one store of this server; jobs whose process died with an earlier server are marked as interrupted."""
+    store = JobStore()
+    store.reconcile()
+    return store
+
+
+def submit(stage: str, params: Mapping[str, Any], experiment: str = "") -> None:
+    """Start a job and put it into the address. The caller goes on; the panel shows it at the next run."""
+    address.write(job=job_store().submit(stage, params, experiment))
+
+
+def current_job(experiment: Experiment | None, stages: tuple[str, ...]) -> Job | None:
+    """The job of the address if it belongs here, else one that is under way for this experiment."""
+    named = job_store().get(address.read("job")) if address.read("job") else None
+    if named and named.stage in stages and (experiment is None or named.experiment == str(experiment.path)):
+        return named
+    return next((job for job in job_store().active(str(experiment.path) if experiment else None) if job.stage in stages), None)
+
+
+def job_panel(job: Job) -> None:
+    """Show ``job``; while it is under way look every second, and rerun the page once when it ends."""
+    active = job.active
+
+    @st.fragment(run_every=1 if active else None)
+    def look() -> None:
+        now = job_store().get(job.id)
+        if now is not None and active and not now.active:
+            st.rerun()
+        with st.container(border=True, key="job-panel"):
+            _show(now or job)
+
+    look()
+
+
+def _show(job: Job) -> None:
+    title = TITLES.get(job.stage, job.stage)
+    if job.active:
+        _under_way(job, title)
+    elif job.state == "failed":
+        st.error(f"**{title} failed.** {job.error}", icon=":material/error:")
+        _again(job, "Try again", "Correct what the message names, then try again. Fields that were finished are kept.")
+    elif job.state == "interrupted":
+        st.warning(f"**{title} was interrupted**, most likely because the computer was switched off.", icon=":material/power_off:")
+        _again(job, "Resume", "Fields that were finished are kept.")
+    elif job.state == "cancelled":
+        st.info(f"**{title} was cancelled.**", icon=":material/cancel:")
+        _again(job, "Resume", "Fields that were finished are kept.")
+
+
+def _under_way(job: Job, title: str) -> None:
+    share = min(1.0, job.done / job.total) if job.total else 0.0
+    left = f" · about {duration(job.seconds_left)} left" if job.state == "running" and job.seconds_left is not None else ""
+    words = "Waiting for its turn: another job is running" if job.state == "queued" else f"{title}{left}"
+    bar, button = st.columns([6, 1], vertical_alignment="center")
+    bar.progress(share, text=f"**{words}**")
+    bar.caption(job.message or "Starting …")
+    if button.button("Stopping …" if job.cancelling else "Cancel", key=f"cancel-{job.id}", disabled=job.cancelling, width="stretch"):
+        job_store().cancel(job.id)
+        st.rerun(scope="fragment")
+
+
+def _again(job: Job, label: str, hint: str) -> None:
+    st.caption(hint)
+    with st.container(horizontal=True):
+        if st.button(label, key=f"again-{job.id}", type="primary"):
+            submit(job.stage, job.params, job.experiment)
+            st.rerun()
+        if st.button("Close", key=f"close-{job.id}"):
+            address.write(job=None)
+            st.rerun()

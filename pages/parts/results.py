@@ -1,0 +1,122 @@
+"""An assessment on the page: headline, warnings, plots, tables, what was left out, downloads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.report import figures, read_csv, zip_product
+from core.report.cautions import cautions
+from core.report.words import counted, culture, interval, percent
+from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES
+from core.workspace import Experiment, Product
+from pages.parts.field_view import browse_fields
+from pages.parts.words import known
+
+CARDS = 4  # more cultures than this are read off the plot and the table
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables and notes of an assessment."""
+
+    samples: pd.DataFrame
+    fields: pd.DataFrame
+    cells: pd.DataFrame
+    failures: pd.DataFrame
+    notes: list[str]
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def read_tables(path: Path) -> Tables:
+    """Everything of a finished assessment; it never changes, so it is read once."""
+    columns = {"samples": ASSESSED_SAMPLES, "fields": ASSESSED_FIELDS, "cells": ASSESSED_CELLS, "failures": FAILURES}
+    notes = path / "notes.txt"
+    lines = notes.read_text(encoding="utf-8").splitlines() if notes.is_file() else []
+    return Tables(**{name: read_csv(path / f"{name}.csv", wanted) for name, wanted in columns.items()}, notes=[n for n in lines if n])
+
+
+def show_assessment(experiment: Experiment, product: Product) -> None:
+    tables = read_tables(product.path)
+    for caution in cautions(product.settings, tables.samples, tables.fields, tables.cells, tables.failures, tables.notes):
+        st.warning(caution, icon=":material/warning:")
+    _headline(tables.samples)
+    _downloads(experiment, product)
+    left_out = f"Left out ({len(tables.failures)})" if len(tables.failures) else "Left out"
+    picture, plots, cultures, fields, missing, made = st.tabs(["Cells in the picture", "Plots", "Cultures", "Fields", left_out, "How it was made"])
+    with picture:
+        browse_fields(experiment, product, tables.fields, tables.cells)
+    with plots:
+        _plots(tables)
+    with cultures:
+        show_table(tables.samples)
+    with fields:
+        show_table(tables.fields)
+    with missing:
+        _left_out(tables)
+    with made:
+        how_made(product)
+
+
+def _headline(samples: pd.DataFrame) -> None:
+    if samples.empty or not int(samples["n_scored"].sum()):
+        st.error("No cell could be scored. The tabs below say why: see “Left out”.", icon=":material/error:")
+        return
+    shown = samples.head(CARDS)
+    for column, row in zip(st.columns(max(2, len(shown))), shown.to_dict("records"), strict=False):
+        with column.container(border=True):
+            role = f" · {row['role']}" if row["role"] not in ("", "sample") else ""
+            st.metric(culture(row) + role, f"{percent(row['senescent_fraction'])} senescent")
+            st.caption(f"95 % interval {interval(row['ci_low'], row['ci_high'])}  \n{counted(row)}, {row['n_excluded']} not scored")
+    if len(samples) > CARDS:
+        st.caption(f"{len(samples) - CARDS} more cultures in the plot and the tables below.")
+
+
+def _downloads(experiment: Experiment, product: Product) -> None:
+    stem = f"{experiment.name} {product.id}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Everything (ZIP)", data=lambda: zip_product(product.path), file_name=f"{stem}.zip", mime="application/zip", on_click="ignore", type="primary"
+        )
+        st.download_button("Report (HTML)", data=(product.path / "report.html").read_bytes, file_name=f"{stem}.html", mime="text/html", on_click="ignore")
+        for name in ("samples", "fields", "cells"):
+            st.download_button(
+                f"{name}.csv", data=(product.path / f"{name}.csv").read_bytes, file_name=f"{stem} {name}.csv", mime="text/csv", on_click="ignore"
+            )
+
+
+def _plots(tables: Tables) -> None:
+    st.plotly_chart(figures.fractions_by_sample(tables.samples, tables.fields))
+    left, right = st.columns(2)
+    left.plotly_chart(figures.probability_histogram(tables.cells))
+    right.plotly_chart(figures.area_against_probability(tables.cells))
+
+
+def show_table(table: pd.DataFrame) -> None:
+    shares = [c for c in table.columns if c.endswith("fraction") or c.startswith("ci_l") or c.startswith("ci_h") or c == "confluence"]
+    config = {c: st.column_config.NumberColumn(format="percent") for c in shares}
+    used = [c for c in table.columns if any(known(v) and v != "" for v in table[c])]
+    st.dataframe(table, hide_index=True, column_config=config, column_order=used)
+
+
+def _left_out(tables: Tables) -> None:
+    if len(tables.failures):
+        st.markdown("**Fields that could not be assessed**")
+        st.dataframe(tables.failures, hide_index=True)
+    else:
+        st.success("Every field was assessed.", icon=":material/check:")
+    reasons = tables.cells.loc[tables.cells["excluded"], "exclusion_reason"].value_counts()
+    if len(reasons):
+        st.markdown("**Cells that were outlined but not scored**")
+        st.dataframe(reasons.rename_axis("Reason").rename("Cells").reset_index(), hide_index=True, width="content")
+        st.caption("A cell that touches the border is cut off, so its shape cannot be judged.")
+
+
+def how_made(product: Product) -> None:
+    settings = product.settings
+    st.markdown("**The command that does the same**")
+    st.code(settings.get("command", ""), language="bash", wrap_lines=True)
+    for kind, model in settings.get("models", {}).items():
+        st.markdown(f"**{kind.capitalize()}**: {model.get('name', '')} · SHA-256 `{str(model.get('sha256', ''))[:16]}…` · {model.get('licence', '')}")
+    st.json({k: settings.get(k) for k in ("settings", "upstream", "versions", "created")}, expanded=False)
