@@ -53,4 +53,7 @@ def _few(samples: pd.DataFrame) -> Iterable[str]:
         return
     named = [f"{culture(row)} ({count(row['n_fields'], 'field')}, {count(row['n_scored'], 'cell')})" for row in rows[:_NAMED]]
     more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
-    yield f"Fewer than {FEW_FIELDS} fields or {FEW_CELLS} scored cells, so the interval is wide and itself uncertain: {', '.join(named)}{more}. More fields help more than more cells a field."
+    yield (
+        f"Fewer than {FEW_FIELDS} fields or {FEW_CELLS} scored cells, so the interval is wide and itself uncertain: "
+        f"{', '.join(named)}{more}. More fields help more than more cells a field."
+    )

@@ -62,7 +62,7 @@ def read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     table = pd.DataFrame(_padded(rows[1:], len(header), path), columns=header, dtype=object)
     for column in table.columns:
         if columns.get(column, "str") not in ("str", "boolean"):
-            table[column] = table[column].map(_with_point)
+            table[column] = table[column].map(_number).astype(object)
     return typed(table, {**columns, **{c: "str" for c in header if c not in columns}}, str(path))
 
 
@@ -120,5 +120,10 @@ def _padded(rows: list[tuple[int, list[str]]], width: int, path: Path) -> list[l
     return [row + [""] * (width - len(row)) for _, row in rows]
 
 
-def _with_point(text: str) -> str:
-    return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text.strip()) else text
+def _number(text: str) -> float | str:
+    """The nearest float (pandas' own parser may miss it by one bit); what is no number stays text, for ``typed`` to name."""
+    point = text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text.strip()) else text
+    try:
+        return text if "_" in text else float(point)
+    except ValueError:
+        return text

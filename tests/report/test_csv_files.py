@@ -24,6 +24,12 @@ def test_reading_back_gives_equal_values(tmp_path, decimal_comma):
     pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv", COLUMNS), table, check_exact=True)
 
 
+def test_every_bit_survives(tmp_path):
+    table = typed(pd.DataFrame({"value": np.random.default_rng(0).random(2000)}), COLUMNS)
+    write_csv(tmp_path / "t.csv", table, True)
+    assert (read_csv(tmp_path / "t.csv", COLUMNS)["value"] == table["value"]).all()
+
+
 def test_what_excel_gets():
     table = example()
     assert csv_bytes(table.head(1)).decode() == "\ufeffname,count,value,flag\nærø Å µm,1,0.30000000000000004,True\n"
@@ -82,6 +88,7 @@ def test_rows_cut_short_by_excel_are_filled_and_further_columns_kept(tmp_path):
         (b"fov_id,fov_id\n1,2\n", "more than once"),
         (b"fov_id,sample\n1,2,3\n", "line 2 has 3 cells"),
         (b"fov_id,time_h\nf,abc\n", "column time_h: wanted a number, found 'abc'"),
+        (b"fov_id,time_h\nf,1_000\n", "wanted a number, found '1_000'"),
         (b"fov_id;time_h\nf;1.234,5\n", "column time_h: wanted a number, found '1.234,5'"),
         ("fov_id,sample\nf,å\n".encode("cp1252"), "CSV UTF-8"),
         ("fov_id,sample\nf,å\n".encode("utf-16"), "CSV UTF-8"),

@@ -5,7 +5,7 @@ import pytest
 from core.errors import InputError
 from core.statistics.fractions import field_table, sample_table
 from core.statistics.intervals import cluster_bootstrap, wilson
-from core.tables import ASSESSED_FIELDS, ASSESSED_SAMPLES
+from core.tables import ASSESSED_FIELDS, ASSESSED_SAMPLES, typed
 
 
 def listed(*ids: str, **columns: object) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def scored(counts: list[tuple[int, int]], sample: str = "A", **columns: object) 
 def test_counts_of_a_field(make_cells):
     table = field_table(make_cells(f1=(3, 7, 2, 1, 4), f2=(0, 5)), listed("f2", "f1", well=["B1", "B2"], confluence=[0.25, None]))
     assert list(table.columns) == list(ASSESSED_FIELDS)
-    assert {c: str(t) for c, t in table.dtypes.items()} == dict(ASSESSED_FIELDS)
+    pd.testing.assert_frame_equal(table, typed(table, ASSESSED_FIELDS))
     assert list(table["fov_id"]) == ["f2", "f1"]
     row = table.iloc[1]
     expected = {"n_cells": 17, "n_scored": 10, "n_excluded": 7, "n_touches_border": 2, "n_too_small": 1, "n_no_contrast": 4, "n_senescent": 3}
@@ -66,7 +66,7 @@ def test_sample_adds_up_its_fields_and_orders_names_naturally():
     fields = pd.concat([scored([(1, 4)], "P10"), scored([(2, 10), (6, 10), (0, 0)], "P2")])
     table = sample_table(fields)
     assert list(table["sample"]) == ["P2", "P10"]
-    assert {c: str(t) for c, t in table.dtypes.items()} == dict(ASSESSED_SAMPLES)
+    pd.testing.assert_frame_equal(table, typed(table, ASSESSED_SAMPLES))
     row = table.iloc[0]
     assert (row["n_fields"], row["n_scored"], row["n_senescent"], row["senescent_fraction"]) == (3, 20, 8, 0.4)
     assert table["ci_method"].to_list() == ["cluster bootstrap", "Wilson"]
