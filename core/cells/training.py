@@ -42,6 +42,7 @@ class Plan:
     batch: int = 8
     rate: float = 2e-3
     warmup: int = 100
+    decay: int | None = None  # steps over which the rate falls; as many as ``steps`` where None
     weight_decay: float = 1e-4
     scale_range: float = 0.6
     average: float = 0.995
@@ -182,7 +183,8 @@ def flow_loss(predicted: Tensor, targets: Tensor) -> Tensor:
 def _rate(step: int, plan: Plan) -> float:
     if step < plan.warmup:
         return plan.rate * (step + 1) / plan.warmup
-    return plan.rate * (0.01 + 0.99 * 0.5 * (1 + cos(pi * (step - plan.warmup) / max(1, plan.steps - plan.warmup))))
+    share = (step - plan.warmup) / max(1, (plan.decay or plan.steps) - plan.warmup)
+    return plan.rate * (0.01 + 0.99 * 0.5 * (1 + cos(pi * min(1.0, share))))
 
 
 def _blend(average: dict[str, Tensor], network: nn.Module, keep: float) -> None:

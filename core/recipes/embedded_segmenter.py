@@ -54,7 +54,7 @@ def train(real: Path, out: Path, scratch: Path, steps_real: int, steps_mixed: in
     torch.manual_seed(0)
     network = new_network()
     fields = [prepare(*real_field(real, name)) for name in TRAINED]
-    _phase(network, fields, Plan(steps=steps_real), scratch / "real.pt")
+    _phase(network, fields, Plan(steps=steps_real, decay=steps_real * 6 // 5), scratch / "real.pt")
     mixed = fields + [prepare(*simulated_field(seed), weight=0.6) for seed in SIMULATED_SEEDS]
     _phase(network, mixed, Plan(steps=steps_mixed, rate=1.2e-3, warmup=40, scale_range=0.8, seed=1), scratch / "mixed.pt")
     out.mkdir(parents=True, exist_ok=True)
@@ -132,8 +132,8 @@ def main() -> None:
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, default=Path("training.partial"))
-    parser.add_argument("--steps-real", type=int, default=900)
-    parser.add_argument("--steps-mixed", type=int, default=700)
+    parser.add_argument("--steps-real", type=int, default=750)
+    parser.add_argument("--steps-mixed", type=int, default=450)
     arguments = parser.parse_args()
     if arguments.what == "train":
         train(arguments.real, arguments.out, arguments.scratch, arguments.steps_real, arguments.steps_mixed)
