@@ -40,7 +40,7 @@ class Model:
 
     def record(self) -> dict[str, Any]:
         """What ``settings.json`` of a product keeps of the model."""
-        kept = ("name", "kind", "source", "sha256", "licence", "simulated")
+        kept = ("name", "kind", "source", "sha256", "licence", "summary", "simulated")
         return {name: getattr(self, name) for name in kept} | {"file": self.path.name if self.path else ""}
 
 

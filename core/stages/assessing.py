@@ -14,7 +14,7 @@ from core.options import ASSESS_RENAMED, command, settings_from
 from core.progress import Progress, silent
 from core.report import html_report, jpeg, overlay, read_csv, write_csv
 from core.settings import AssessSettings, SegmentSettings
-from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, made_with, part, read_phase
+from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
 from core.stages.scoring import Scorer
 from core.stages.segmenting import segment
 from core.statistics import field_table, sample_table
@@ -66,7 +66,7 @@ def assess(
     about = {
         "command": _command(path, settings, segmenting, segmentation_id),
         "upstream": {"segmentation": segmentation.id},
-        "models": {"classifier": made_with(model), **segmentation.settings.get("models", {})},
+        "models": {"classifier": model.record(), **segmentation.settings.get("models", {})},
         "seed": settings.seed,
         "inputs": payload["inputs"],
     }

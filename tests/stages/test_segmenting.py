@@ -35,7 +35,7 @@ class Thresholding:
 def network(monkeypatch: pytest.MonkeyPatch) -> Thresholding:
     made = Thresholding()
     monkeypatch.setattr(stage, "load_segmenter", lambda path: made)
-    model = SimpleNamespace(name="t", path=Path("t.pt"), sha256="00", source="file", licence="", summary="", simulated=False)
+    model = SimpleNamespace(name="t", path=Path("t.pt"), sha256="00", record=lambda: {"name": "t"})
     monkeypatch.setattr(stage, "find_model", lambda name, kind: model)
     return made
 
