@@ -12,6 +12,9 @@ from core.errors import InputError
 CHOICES = {"C": "channel", "Z": "z", "T": "time", "P": "position"}
 """Axes along which one plane is chosen, in the order of a reference ("#C=1,Z=3,T=0,P=2"), and their names in ``Plane``."""
 
+GUESS_LIMIT = 2**26
+"""Bytes: larger planes are not read only to guess their bit depth."""
+
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in the luminance (ITU-R BT.709)."""
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -14,12 +13,9 @@ import numpy as np
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 from core.errors import InputError
-from core.images import depth, tiff_metadata
+from core.images import axes, depth, tiff_metadata
 from core.images.files import broken, check_size, guarded
-from core.images.picture import ImageInfo, Layout, Picture, Plane, choose, plane_bytes
-
-GUESS_LIMIT = 2**26
-"""Bytes: larger planes are not read by ``inspect`` only to guess their bit depth."""
+from core.images.picture import GUESS_LIMIT, ImageInfo, Layout, Picture, Plane, choose, plane_bytes
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _MASK, _YCBCR, _LINEAR = 0, 1, 2, 3, 4, 6, 34892
 _JPEG = {6, 7, 33007, 34712, 33003, 33005}
@@ -47,14 +43,9 @@ class _Source:
     """One position of the file: where its planes lie in a tifffile series."""
 
     series: TiffPageSeries
-    lead: tuple[tuple[str, int], ...]  # axes over pages, slowest first; "P" for all that is not C, Z or T
+    lead: axes.Lead  # over pages
     at: tuple[int, ...]  # index along the "P" axes of ``lead``
     layout: Layout
-
-    def page(self, index: dict[str, int]) -> int:
-        rest = iter(self.at)
-        where = [next(rest) if axis == "P" else index[axis] for axis, _ in self.lead]
-        return int(np.ravel_multi_index(where, [size for _, size in self.lead])) if where else 0
 
 
 def inspect(path: Path) -> ImageInfo:
@@ -103,11 +94,11 @@ def read(path: Path, plane: Plane | None, as_stored: bool = False) -> Picture:
         source = sources[position]
         keyframe = source.series.keyframe
         about = tiff_metadata.of(tif, source.series)
-        pixels = _raw(path, tif, source, source.page(index))
+        pixels = _raw(path, tif, source, axes.flat(source.lead, source.at, index))
         if pixels.ndim == 3 and "S" not in source.layout.axes:
             pixels = np.ascontiguousarray(pixels[..., index["C"]])
         if _has_colormap(keyframe) and not as_stored:
-            return Picture(_coloured(pixels, keyframe.colormap), 8, about.pixel_size_um)
+            return Picture(_coloured(pixels, np.asarray(keyframe.colormap)), 8, about.pixel_size_um)
         stated = _stated(_dtype(path, keyframe), keyframe, about)
         if keyframe.photometric == _MINISWHITE and (not as_stored or pixels.dtype == bool):
             stated = stated if stated and int(pixels.max()) < 2**stated else int(keyframe.bitspersample)
@@ -160,15 +151,11 @@ def _of_series(path: Path, series: TiffPageSeries) -> list[_Source]:
     colour = page.photometric in (_RGB, _YCBCR) and samples in (3, 4)
     veiled = samples == 2 and bool(_ALPHA & set(page.extrasamples))
     inside = [("C", samples)] if samples > 1 and not (colour or veiled) else []
-    named: list[tuple[str, int]] = []
-    for axis, size in lead:
-        taken = {name for name, _ in named + inside}
-        named.append((axis if axis in "CZT" and axis not in taken else "P", size))
-    keep = [(axis, size) for axis, size in named if axis != "P" and size > 1] + inside + [("Y", height), ("X", width)]
+    named = axes.named(lead, "C" if inside else "")
+    keep = axes.kept(named) + inside + [("Y", height), ("X", width)]
     keep += [("S", samples)] if colour or veiled else [("S", 3)] if _has_colormap(page) else []
     layout = Layout("".join(axis for axis, _ in keep), tuple(size for _, size in keep))
-    others = product(*(range(size) for axis, size in named if axis == "P"))
-    return [_Source(series, tuple(named), at, layout) for at in others]
+    return [_Source(series, named, at, layout) for at in axes.places(named)]
 
 
 def _raw(path: Path, tif: TiffFile, source: _Source, key: int) -> np.ndarray:
