@@ -108,7 +108,9 @@ def _explained(url: str, name: str) -> Iterator[None]:
         raise InputError(f"{url}: the server answered {error.code} ({error.reason}). {other}") from error
     except urllib.error.URLError as error:
         reason = error.reason
-        why = "its certificate was not accepted" if isinstance(reason, ssl.SSLError) else "it cannot be reached"
+        why = "it cannot be reached"
+        if isinstance(reason, ssl.SSLError):
+            why = "its certificate was not accepted" if isinstance(reason, ssl.SSLCertVerificationError) else "no protected connection could be made"
         raise InputError(f"{url}: {why} ({reason}). {other}") from error
     except (TimeoutError, ConnectionError, http.client.HTTPException, ssl.SSLError) as error:
         raise InputError(f"{url}: the connection broke ({type(error).__name__}). Try again. {other}") from error
