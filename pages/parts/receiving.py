@@ -38,7 +38,7 @@ def limit_bytes() -> int:
     text = os.environ.get("SENESCOPE_MAX_UPLOAD_MB", "").strip() or str(DEFAULT_LIMIT_MB)
     try:
         limit = int(float(text) * 2**20)
-    except ValueError:
+    except (ValueError, OverflowError):
         limit = 0
     if limit <= 0:
         raise InputError(f"SENESCOPE_MAX_UPLOAD_MB: wanted a number of megabytes above 0, found {text!r}.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.images import Plane
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("viewer_outlines.js", "viewer_field.js", "viewer_toolbar.js", "viewer.js")  # one module, in this order
+SCRIPTS = ("viewer_outlines.js", "viewer_frame.js", "viewer_painting.js", "viewer_field.js", "viewer_toolbar.js", "viewer.js")  # one module, in this order
 
 NOT_SENESCENT, SENESCENT, NOT_SCORED = 0, 1, 2
 Legend = tuple[tuple[str, str], ...]
@@ -67,11 +67,12 @@ def field_tile(
     *,
     labels: Path | None = None,
     cells: pd.DataFrame | None = None,
-    title: str = "",
+    title: str | None = None,
     pixel_size_um: float | None = None,
 ) -> Tile:
     """A tile for an image file, its label image and the rows of its cells (``tables.ASSESSED_CELLS``: coloured by call).
 
+    ``title``: shown above the picture; None: the ``fov_id``.
     Raises InputError where the image cannot be read.
     """
     version = media.version(image)
@@ -83,7 +84,7 @@ def field_tile(
         height,
         media.picture_url(image, plane, base),
         media.labels_url(labels, base) if labels is not None else None,
-        title or fov_id,
+        fov_id if title is None else title,
         {} if cells is None else call_colours(cells),
         {} if cells is None else call_texts(cells),
         pixel_size_um,

@@ -14,8 +14,9 @@ function element(tag, className, attributes = {}, ...children) {
 const ARROW = '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 16V5M7.500 9 12 4.500 16.500 9M4.500 15.500v2.500A1.500 1.500 0 0 0 6 19.500h12a1.500 1.500 0 0 0 1.500-1.500v-2.500"/></svg>';
 
 function megabytes(bytes) {
-  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
-  return bytes >= 1e6 ? `${Math.round(bytes / 1e6)} MB` : `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+  const mb = bytes / 2 ** 20; // as file managers and SENESCOPE_MAX_UPLOAD_MB count
+  if (mb >= 1000) return `${Number((mb / 1024).toFixed(1))} GB`;
+  return mb >= 1 ? `${Math.round(mb)} MB` : `${Math.max(1, Math.round(mb * 1024))} kB`;
 }
 
 function duration(seconds) {

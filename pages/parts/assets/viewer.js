@@ -75,6 +75,7 @@ class Viewer {
     this.views = new Map(); // where the user looked at each field
     this.hidden = new Set();
     this.outlined = true;
+    this.stamp = 0; // counts what makes the outlines of all fields other ones
     this.selected = null;
     this.light = {
       brightness: 1, contrast: 1,
@@ -92,7 +93,10 @@ class Viewer {
     const before = this.data;
     this.data = data;
     if (!before || JSON.stringify(before.selected) !== JSON.stringify(data.selected)) this.selected = data.selected;
-    if (!before || JSON.stringify(before.legend) !== JSON.stringify(data.legend)) this.hidden.clear();
+    if (!before || JSON.stringify(before.legend) !== JSON.stringify(data.legend)) {
+      this.hidden.clear();
+      this.stamp++;
+    }
     this.grid.style.setProperty('--columns', data.columns);
     this.grid.style.setProperty('--height', data.height ? `${data.height}px` : 'auto');
     this.grid.classList.toggle('fixed', Boolean(data.height));
@@ -153,6 +157,7 @@ class Viewer {
 
   toggleClass(index) {
     if (!this.hidden.delete(index)) this.hidden.add(index);
+    this.stamp++;
     this.repaint();
   }
 

@@ -9,6 +9,8 @@ const ICONS = {
   full: '<path d="M14 10l6-6M14.500 4H20v5.500M10 14l-6 6M4 14.500V20h5.500"/>',
 };
 
+const MOST_LIGHT = 4; // times brighter or darker, more or less contrast, at the ends of the sliders
+
 function button(icon, label, act) {
   const node = element('button', 'tool', { type: 'button', 'aria-label': label, title: label });
   node.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[icon]}</svg>`;
@@ -36,16 +38,16 @@ class Toolbar {
   lightPanel() {
     const { light } = this.viewer;
     const slider = (name, label) => {
-      const input = element('input', '', { type: 'range', min: '30', max: '300', step: '5', 'aria-label': label });
-      input.value = String(light[name] * 100);
-      input.addEventListener('input', () => { light[name] = input.value / 100; this.viewer.repaint(); });
+      const input = element('input', '', { type: 'range', min: '-100', max: '100', step: '4', 'aria-label': label });
+      input.value = '0';
+      input.addEventListener('input', () => { light[name] = MOST_LIGHT ** (input.value / 100); this.viewer.repaint(); });
       return [input, element('label', '', {}, label, input)];
     };
     const [brightness, first] = slider('brightness', 'Brightness'), [contrast, second] = slider('contrast', 'Contrast');
     const reset = element('button', 'plain', { type: 'button' }, 'Reset');
     reset.addEventListener('click', () => {
       light.brightness = light.contrast = 1;
-      brightness.value = contrast.value = '100';
+      brightness.value = contrast.value = '0';
       this.viewer.repaint();
     });
     const panel = element('div', 'light-panel', { role: 'group', 'aria-label': 'Brightness and contrast' }, first, second, reset,
