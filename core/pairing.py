@@ -60,7 +60,8 @@ def table_of(
     notes: list[str] = []
     lists = _sorted_out({"phase": phase, "stain": stain, "colour": colour}, notes)
     before = typed(existing if existing is not None else pd.DataFrame(columns=list(FIELDS)), FIELDS, "fields")
-    new = [ref for ref in lists["phase"] if ref not in set(before["phase"])]
+    there = set(before["phase"])
+    new = [ref for ref in lists["phase"] if ref not in there]
     rows = pd.DataFrame([_row(ref, pattern) for ref in new], columns=list(FIELDS))
     rows["fov_id"] = _ids(new, before["fov_id"], notes)
     rows["sample"] = _samples(new, rows, before, notes)
@@ -177,31 +178,34 @@ def _default_sample(ref: str, folder: str, several: bool) -> str:
 
 def _pair(table: pd.DataFrame, kind: str, refs: Sequence[str], notes: list[str]) -> list[str]:
     """Fill the column ``kind`` of ``table`` in place; returns the references that found no field."""
-    refs = [ref for ref in refs if ref not in set(table[kind])]
-    open_rows = list(table.index[table[kind] == ""])
-    left = list(refs)
+    there = set(table[kind])
+    refs = [ref for ref in refs if ref not in there]
+    phase = [(row, ref) for row, ref, taken in zip(table.index, table["phase"], table[kind], strict=True) if not taken]
+    left = [(-1, ref) for ref in refs]
     for key in _keys(kind):
-        rows, files = _grouped(open_rows, lambda row, key=key: key("phase", table.at[row, "phase"])), _grouped(left, lambda ref, key=key: key(kind, ref))
-        for name in files.keys() & rows.keys():
+        rows, files = _grouped(phase, "phase", key), _grouped(left, kind, key)
+        for name in (name for name in rows if name in files):
             if len(rows[name]) == len(files[name]) == 1:
-                table.at[rows[name][0], kind] = files[name][0]
+                table.at[rows[name][0][0], kind] = files[name][0][1]
             else:
-                ids = ", ".join(str(table.at[row, "fov_id"]) for row in rows[name])
-                notes.append(f"Not paired, because it is not clear which belongs to which: {', '.join(files[name])} and field {ids}.")
-            open_rows = [row for row in open_rows if row not in rows[name]]
-            left = [ref for ref in left if ref not in files[name]]
+                ids = ", ".join(str(table.at[row, "fov_id"]) for row, _ in rows[name])
+                several = ", ".join(ref for _, ref in files[name])
+                notes.append(f"Not paired, because it is not clear which belongs to which: {several} and field {ids}.")
+        phase = [item for name, items in rows.items() if name not in files for item in items]
+        left = [item for name, items in files.items() if name not in rows for item in items]
     paired = set(table[kind])
     return [ref for ref in refs if ref not in paired]
 
 
-def _grouped(items: Iterable, key: Callable) -> dict[object, list]:
-    groups: dict[object, list] = defaultdict(list)
-    for item in items:
-        groups[key(item)].append(item)
-    return groups
-
-
 _Key = Callable[[str, str], object]
+_Item = tuple[int, str]  # row of the table, reference
+
+
+def _grouped(items: Iterable[_Item], role: str, key: _Key) -> dict[object, list[_Item]]:
+    groups: dict[object, list[_Item]] = defaultdict(list)
+    for row, ref in items:
+        groups[key(role, ref)].append((row, ref))
+    return groups
 
 
 def _keys(kind: str) -> list[_Key]:
