@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
+from natsort import natsorted
 
 from core.errors import InputError
 from core.fields import kind_of_name, split_reference
@@ -51,8 +51,8 @@ def _take(experiment: Experiment, references: Sequence[str], kind: str = "") -> 
 
 
 def _by_kind(references: Sequence[str], kind: str = "") -> dict[str, list[str]]:
-    """Phase, stain and colour files told apart by the words in their names."""
-    return {one: [r for r in references if (kind or kind_of_name(r) or "phase") == one] for one in KINDS}
+    """Phase, stain and colour files told apart by the words in their names, in natural order."""
+    return {one: [r for r in natsorted(references) if (kind or kind_of_name(r) or "phase") == one] for one in KINDS}
 
 
 def _from_folder(experiment: Experiment) -> None:
@@ -138,7 +138,7 @@ def _decide(experiment: Experiment) -> None:
 def _list_unused(experiment: Experiment, names: Sequence[str]) -> None:
     reasons = {name: _reason(experiment, name) for name in names}
     with st.expander(f"{count(len(names), 'file')} not used", icon=":material/help:", expanded=any("cannot be read" in r for r in reasons.values())):
-        st.dataframe(pd.DataFrame({"File": [n.removeprefix("images/") for n in reasons], "Why": list(reasons.values())}), hide_index=True)
+        st.table({"File": [n.removeprefix("images/") for n in reasons], "Why": list(reasons.values())}, border="horizontal")
         usable = [name for name, reason in reasons.items() if "cannot be read" not in reason]
         if usable:
             picked = st.multiselect("Use as phase images all the same", usable, format_func=lambda n: n.removeprefix("images/"))

@@ -1,5 +1,6 @@
 """The fields of a product in the viewer, one at a time, with the clicked cell and its numbers beside."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,20 @@ import streamlit as st
 from core.dataset.crops import cut_crops
 from core.errors import InputError
 from core.images import Plane, grey, preview, read, read_labels
-from core.report.words import count, interval, percent
+from core.report.words import count, grouped, interval, percent
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.viewer import Tile, cell_viewer, field_tile
 from pages.parts.words import known
 
 CROP_PX = 256
+NUMBERS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "senescence_probability": ("Probability", "{:.2f}".format),
+    "area_um2": ("Area (µm²)", grouped),
+    "area_px": ("Area (px²)", grouped),
+    "x_px": ("x (px)", grouped),
+    "y_px": ("y (px)", grouped),
+}
 
 
 @st.fragment
@@ -96,7 +104,6 @@ def phase_of(experiment: Experiment, fov_id: str) -> tuple[Path, Plane, float | 
 
 
 def _field_numbers(row: "pd.Series[Any]") -> None:
-    st.markdown(f"**{row['fov_id']}**")
     lines = []
     if "senescent_fraction" in row and known(row["senescent_fraction"]):
         lines.append(f"{percent(row['senescent_fraction'])} senescent ({interval(row['ci_low'], row['ci_high'])})")
@@ -104,7 +111,7 @@ def _field_numbers(row: "pd.Series[Any]") -> None:
     else:
         lines.append(count(int(row["n_cells"]), "cell"))
     lines.append(f"{percent(row['confluence'])} of the field covered")
-    st.caption("  \n".join(lines))
+    st.markdown("  \n".join(lines))
 
 
 def _cell_numbers(experiment: Experiment, product: Product, rows: pd.DataFrame) -> None:
@@ -115,8 +122,7 @@ def _cell_numbers(experiment: Experiment, product: Product, rows: pd.DataFrame) 
         st.markdown(f"**Cell {row['label']}** · {_call(row)}")
         image, plane, _ = phase_of(experiment, row["fov_id"])
         st.image(crop(image, plane, labels_file(experiment, product, row["fov_id"]), int(row["label"])), width="stretch", alt=f"Cell {row['label']} alone")
-        names = {"senescence_probability": "Probability", "area_um2": "Area (µm²)", "area_px": "Area (px)", "x_px": "x (px)", "y_px": "y (px)"}
-        st.table(pd.DataFrame({"": {words: f"{float(row[c]):.4g}" for c, words in names.items() if c in row and known(row[c])}}), border="horizontal")
+        st.table(pd.DataFrame({"": {words: shown(row[c]) for c, (words, shown) in NUMBERS.items() if c in row and known(row[c])}}), border="horizontal")
 
 
 def _call(row: "pd.Series[Any]") -> str:

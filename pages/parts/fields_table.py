@@ -8,6 +8,7 @@ import streamlit as st
 from core.errors import InputError
 from core.fields import merge_metadata, parse_name
 from core.name_template import pattern_of
+from core.report.words import count
 from core.tables import FIELDS, ROLES, typed
 from core.workspace import Experiment
 
@@ -44,6 +45,7 @@ def edit_fields(experiment: Experiment) -> pd.DataFrame:
         key=f"{key}-{version}",
         num_rows="delete",
         hide_index=True,
+        placeholder="",
         column_config=COLUMNS,
         column_order=[c for c in COLUMNS if c not in IF_USED or (table[c] != "").any()],
     )
@@ -52,6 +54,9 @@ def edit_fields(experiment: Experiment) -> pd.DataFrame:
         _save(experiment, changed)
         st.session_state[key] |= {"saved": changed, "stamp": _stamp(experiment)}
     st.caption("Changes are saved at once. A row that you delete leaves the table; its image file stays.")
+    unknown = int(changed["pixel_size_um"].isna().sum())
+    if unknown:
+        st.caption(f":orange[The pixel size of {count(unknown, 'field')} is unknown.] Fill in the column µm per px: cells are then scored at the right scale.")
     return changed
 
 
@@ -93,8 +98,10 @@ def _one_value(experiment: Experiment, table: pd.DataFrame) -> None:
     left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
     column = left.selectbox("Column", list(columns), format_func=columns.__getitem__)
     value = middle.text_input("Value", placeholder="0.65" if column == "pixel_size_um" else "")
-    if right.button("Set for all fields", disabled=not value):
-        _merge(experiment, table, pd.DataFrame({"fov_id": table["fov_id"], column: value.replace(",", ".") if column == "pixel_size_um" else value}))
+    everywhere = st.checkbox("Also where there is a value already")
+    rows = table if everywhere else table[table[column].isna() | (table[column].astype("str") == "")]
+    if right.button(f"Set for {count(len(rows), 'field')}", disabled=not value or rows.empty):
+        _merge(experiment, table, pd.DataFrame({"fov_id": rows["fov_id"], column: value}))
 
 
 def _from_names(experiment: Experiment, table: pd.DataFrame) -> None:
@@ -110,7 +117,7 @@ def _from_names(experiment: Experiment, table: pd.DataFrame) -> None:
         st.info("This pattern reads nothing from these file names.")
         return
     rows.insert(0, "fov_id", table["fov_id"].to_list())
-    st.dataframe(rows.head(8), hide_index=True, column_config=COLUMNS)
+    st.dataframe(rows.head(8), hide_index=True, placeholder="", column_config=COLUMNS)
     st.caption(f"What the pattern reads from the first {min(8, len(rows))} of {len(rows)} names.")
     if st.button("Write these values into the table"):
         _merge(experiment, table, rows)

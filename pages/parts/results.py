@@ -14,6 +14,22 @@ from core.workspace import Experiment, Product
 from pages.parts.field_view import browse_fields
 from pages.parts.words import known
 
+SHARES = ("senescent_fraction", "ci_low", "ci_high", "confluence")
+LABELS = {
+    "fov_id": "Field",
+    "sample": "Culture",
+    "role": "Role",
+    "senescent_fraction": "Senescent",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "n_senescent": "Senescent cells",
+    "n_scored": "Scored cells",
+    "n_excluded": "Not scored",
+    "n_cells": "Outlined cells",
+    "n_fields": "Fields",
+    "confluence": "Confluence",
+    "diameter_px": "Diameter (px)",
+}
 CARDS = 4  # more cultures than this are read off the plot and the table
 
 
@@ -39,8 +55,9 @@ def read_tables(path: Path) -> Tables:
 
 def show_assessment(experiment: Experiment, product: Product) -> None:
     tables = read_tables(product.path)
-    for caution in cautions(product.settings, tables.samples, tables.fields, tables.cells, tables.failures, tables.notes):
-        st.warning(caution, icon=":material/warning:")
+    found = cautions(product.settings, tables.samples, tables.fields, tables.cells, tables.failures, tables.notes)
+    if found:
+        st.warning("**Before you use these numbers**\n" + "\n".join(f"- {one}" for one in found), icon=":material/warning:")
     _headline(tables.samples)
     _downloads(experiment, product)
     left_out = f"Left out ({len(tables.failures)})" if len(tables.failures) else "Left out"
@@ -94,10 +111,11 @@ def _plots(tables: Tables) -> None:
 
 
 def show_table(table: pd.DataFrame) -> None:
-    shares = [c for c in table.columns if c.endswith("fraction") or c.startswith("ci_l") or c.startswith("ci_h") or c == "confluence"]
-    config = {c: st.column_config.NumberColumn(format="percent") for c in shares}
+    """A table with the result first; columns that hold nothing are left out (the CSV has them all)."""
     used = [c for c in table.columns if any(known(v) and v != "" for v in table[c])]
-    st.dataframe(table, hide_index=True, column_config=config, column_order=used)
+    first = [c for c in LABELS if c in used]
+    config = {c: st.column_config.NumberColumn(LABELS[c], format="percent") if c in SHARES else LABELS[c] for c in LABELS}
+    st.dataframe(table, hide_index=True, column_config=config, column_order=[*first, *(c for c in used if c not in first)])
 
 
 def _left_out(tables: Tables) -> None:
@@ -119,4 +137,4 @@ def how_made(product: Product) -> None:
     st.code(settings.get("command", ""), language="bash", wrap_lines=True)
     for kind, model in settings.get("models", {}).items():
         st.markdown(f"**{kind.capitalize()}**: {model.get('name', '')} · SHA-256 `{str(model.get('sha256', ''))[:16]}…` · {model.get('licence', '')}")
-    st.json({k: settings.get(k) for k in ("settings", "upstream", "versions", "created")}, expanded=False)
+    st.json({k: settings.get(k) for k in ("settings", "upstream", "versions", "created")}, expanded=2)
