@@ -100,7 +100,9 @@ def _score_fields(experiment: Experiment, fields: list[FieldOfView], segmentatio
         if fov.fov_id in failed or (folder / "parts" / f"{fov.fov_id}.csv").is_file():
             continue
         with failures.collecting(fov.fov_id, fov.phase):
-            _score_field(experiment, fov, segmentation, every[every["fov_id"] == fov.fov_id], scorer, folder, part(progress, done, 1.0, len(fields)))
+            _score_field(
+                experiment, fov, segmentation, every[every["fov_id"] == fov.fov_id], scorer, folder, part(progress, done, 1.0, len(fields), fov.fov_id)
+            )
     fail_if_all(failures, len(fields), "assessed", experiment.path)
     write_csv(folder / "failures.csv", failures.table())
 

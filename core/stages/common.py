@@ -83,11 +83,11 @@ def inputs(experiment: Experiment, some: Iterable[FieldOfView]) -> list[dict[str
     return rows
 
 
-def part(progress: Progress, done: float, share: float, total: float) -> Progress:
-    """Let inner work report within ``share`` units of an outer ``total``, after ``done`` units."""
+def part(progress: Progress, done: float, share: float, total: float, about: str = "") -> Progress:
+    """Let inner work report within ``share`` units of an outer ``total``, after ``done`` units; ``about`` goes before its words."""
 
     def inner(inside: float, of: float, item: str) -> None:
-        progress(done + share * (inside / of if of else 0.0), total, item)
+        progress(done + share * (inside / of if of else 0.0), total, f"{about}: {item}" if about and item else about or item)
 
     return inner
 

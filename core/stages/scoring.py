@@ -93,7 +93,7 @@ class Scorer:
         out: list[np.ndarray] = []
         done = 0
         for crops in iterate_crops(normal, labels, ids, self.checkpoint.crop_px, scale=scale, batch=BATCH):
-            progress(done, len(ids), f"scoring cells of this field, {done} of {len(ids)}")
+            progress(done, len(ids), f"cell {done} of {len(ids)} scored")
             out.append(self.classifier.predict(crops))
             done += len(crops)
         return np.concatenate(out)

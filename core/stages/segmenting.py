@@ -74,7 +74,7 @@ def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Se
                     flow_threshold=settings.flow_threshold,
                     cell_probability=settings.cell_probability,
                     min_area_px=settings.min_area_px,
-                    progress=part(progress, done, 1.0, len(chosen)),
+                    progress=part(progress, done, 1.0, len(chosen), fov.fov_id),
                 )
                 write_labels(file, labels)
             labels = read_labels(file)
