@@ -1,5 +1,6 @@
 """Training of a classifier: ``fit`` yields one result an epoch, and whoever reads it decides what to do with each."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -84,7 +85,7 @@ def fit(
     Raises
     ------
     InputError
-        The validation cells are of one class only.
+        An epoch has no batches, or the validation cells are of one class only.
     TrainingStopped
         The loss is no longer a number.
     """
@@ -108,6 +109,8 @@ def fit(
             step += 1
             _blend(average, network.state_dict(), min(settings.average, step / (step + 9)))
             progress((epoch - 1) + len(losses) / settings.steps, settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
+        if not losses:
+            raise InputError(f"Training: wanted cells to train on, found no batch in epoch {epoch}.")
         scores = _validate(network, average, validation(), settings)
         yield EpochResult(
             epoch=epoch,
@@ -117,7 +120,7 @@ def fit(
             weights=_copied(average),
             resume={
                 "network": _copied(network.state_dict()),
-                "optimiser": optimiser.state_dict(),
+                "optimiser": copy.deepcopy(optimiser.state_dict()),
                 "average": _copied(average),
                 "step": step,
                 "epoch": epoch,
@@ -168,12 +171,12 @@ def _step(network: nn.Module, optimiser: torch.optim.Optimizer, crops: Tensor, c
         weight = torch.tensor(settings.positive_weight, device=crops.device)
         loss = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
         if not torch.isfinite(loss):
-            raise TrainingStopped(f"The loss became {float(loss)}: the learning rate ({settings.rate:g}) may be too large, or a crop holds no numbers.")
+            raise TrainingStopped(f"The loss became {float(loss.detach())}: the learning rate ({settings.rate:g}) may be too large, or a crop holds no numbers.")
         optimiser.zero_grad()
         loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
     optimiser.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 def _arithmetic(network: nn.Module, settings: FitSettings) -> AbstractContextManager[Any]:

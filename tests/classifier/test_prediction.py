@@ -1,0 +1,68 @@
+"""Probabilities: equal to efficientnet_pytorch's own, repeatable, cancellable."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.classifier.prediction import Classifier, best_device
+from core.errors import Cancelled, InputError
+
+
+def test_probabilities_are_those_of_the_library(checkpoint, crops):
+    from efficientnet_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-b0", in_channels=1, num_classes=1, image_size=64)
+    network.load_state_dict(checkpoint.state)
+    network.eval()
+    with torch.no_grad():
+        wanted = torch.sigmoid(network(torch.from_numpy(crops)[:, None]))[:, 0].numpy()
+    found = Classifier(checkpoint, device="cpu").predict(crops)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_equal_from_call_to_call_and_in_any_batch(checkpoint, crops):
+    classifier = Classifier(checkpoint, device="cpu")
+    many = np.concatenate([crops] * 4)[:19]
+    found = classifier.predict(many)
+    np.testing.assert_array_equal(found, classifier.predict(many))
+    np.testing.assert_allclose(found[:5], np.concatenate(list(classifier.predict_batches(crops[i : i + 1] for i in range(5)))), atol=1e-6)
+
+
+def test_bf16_is_near(checkpoint, crops):
+    exact = Classifier(checkpoint, device="cpu").predict(crops)
+    np.testing.assert_allclose(Classifier(checkpoint, device="cpu", precision="bf16").predict(crops), exact, atol=0.02)
+
+
+def test_no_crops_give_no_probabilities(checkpoint):
+    assert Classifier(checkpoint, device="cpu").predict(np.zeros((0, 64, 64), np.float32)).shape == (0,)
+
+
+def test_crops_of_another_size_and_unknown_precision_are_refused(checkpoint):
+    with pytest.raises(InputError, match="64"):
+        Classifier(checkpoint, device="cpu").predict(np.zeros((1, 32, 32), np.float32))
+    with pytest.raises(InputError, match="int8"):
+        Classifier(checkpoint, precision="int8")
+
+
+def test_progress_can_cancel(checkpoint, crops):
+    seen = []
+
+    def listen(done, total, item):
+        seen.append((done, total))
+        if done:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        Classifier(checkpoint, device="cpu").predict(np.concatenate([crops] * 4), listen)
+    assert seen == [(0, 20), (8, 20)]
+
+
+def test_the_checkpoint_is_left_as_it_was(checkpoint, crops):
+    before = {k: v.clone() for k, v in checkpoint.state.items()}
+    Classifier(checkpoint, device="cpu").predict(crops)
+    assert all(torch.equal(value, checkpoint.state[key]) for key, value in before.items())
+
+
+def test_best_device_is_one_of_three():
+    assert best_device() in ("cuda", "mps", "cpu")

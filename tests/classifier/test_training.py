@@ -1,0 +1,115 @@
+"""Training on a toy task, and everything that may happen to it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from core.classifier.augmentation import Augmentation
+from core.classifier.network import build_network
+from core.classifier.training import FitSettings, TrainingStopped, fit, reestimate_statistics, score
+from core.errors import Cancelled, InputError
+
+GENTLE = Augmentation(scale=0, shift_px=0, blur_px=0, noise=0.05)
+
+
+def toy(seed, count=16, size=32):
+    """Large and small squares."""
+    generator = torch.Generator().manual_seed(seed)
+    classes = torch.arange(count) % 2
+    crops = torch.zeros(count, 1, size, size)
+    for crop, large in zip(crops, classes, strict=True):
+        half = 11 if large else 5
+        crop[0, 16 - half : 16 + half, 16 - half : 16 + half] = 1 + 0.3 * torch.randn(2 * half, 2 * half, generator=generator)
+    return crops, classes
+
+
+def training(epoch):
+    return (toy(100 * epoch + k) for k in range(5))
+
+
+def validation():
+    return [toy(9000 + k) for k in range(2)]
+
+
+def network():
+    torch.manual_seed(0)
+    net = build_network("efficientnet-b0", 32, dropout=0.0, drop_connect=0.0)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.2
+    return net
+
+
+SETTINGS = FitSettings(epochs=3, steps=5, rate=3e-3, warmup=3, average=0.8, augmentation=GENTLE)
+
+
+def test_a_toy_task_is_learnt():
+    results = list(fit(network(), training, validation, SETTINGS))
+    assert [r.epoch for r in results] == [1, 2, 3]
+    assert results[-1].train_loss < results[0].train_loss
+    last = network()
+    last.load_state_dict(results[-1].weights)
+    reestimate_statistics(last, training(1))
+    classes, logits = score(last, validation())
+    assert logits[classes == 1].min() > logits[classes == 0].max()
+    assert {"epoch", "train_loss", "val_loss", "val_auc", "val_accuracy", "seconds"} <= set(results[-1].row())
+    assert all(isinstance(value, int | float) for value in results[-1].row().values())
+
+
+def _comparable(result):
+    return {key: value for key, value in result.row().items() if key != "seconds"}
+
+
+def test_a_resumed_training_is_the_unbroken_one_bit_for_bit(tmp_path):
+    settings = FitSettings(epochs=2, steps=5, rate=1e-3, augmentation=GENTLE)
+    whole = list(fit(network(), training, validation, settings))
+    torch.save(whole[0].resume, tmp_path / "last.pt")
+    resumed = list(fit(network(), training, validation, settings, resume=torch.load(tmp_path / "last.pt", weights_only=True)))
+    assert [_comparable(r) for r in resumed] == [_comparable(whole[1])]
+    assert all(torch.equal(value, resumed[0].weights[key]) for key, value in whole[1].weights.items())
+
+
+def test_a_loss_that_is_no_number_stops_with_the_reason():
+    crops, classes = toy(0)
+    with pytest.raises(TrainingStopped, match="learning rate"):
+        list(fit(network(), lambda _: [(crops * math.nan, classes)], validation, SETTINGS))
+
+
+def test_validation_of_one_class_is_refused():
+    crops, classes = toy(0)
+    with pytest.raises(InputError, match="both classes"):
+        list(fit(network(), lambda _: [(crops, classes)], lambda: [(crops, classes * 0)], SETTINGS))
+
+
+def test_an_epoch_without_batches_is_refused():
+    with pytest.raises(InputError, match="no batch"):
+        list(fit(network(), lambda _: [], validation, SETTINGS))
+
+
+def test_progress_can_cancel():
+    def listen(done, total, item):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(fit(network(), training, validation, SETTINGS, progress=listen))
+
+
+def test_bf16_learns_too():
+    settings = FitSettings(epochs=1, steps=5, rate=3e-3, warmup=3, bf16=True, augmentation=GENTLE)
+    result = next(fit(network(), training, validation, settings))
+    assert np.isfinite(result.train_loss)
+    assert result.weights["_fc.weight"].dtype == torch.float32
+
+
+def test_batch_statistics_are_the_mean_over_the_batches():
+    net = network()
+    batches = [toy(k) for k in range(3)]
+    reestimate_statistics(net, batches)
+    stem = net._bn0
+    with torch.no_grad():
+        features = [net._conv_stem(crops) for crops, _ in batches]
+    torch.testing.assert_close(stem.running_mean, torch.stack([f.mean((0, 2, 3)) for f in features]).mean(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(stem.running_var, torch.stack([f.var((0, 2, 3)) for f in features]).mean(0), rtol=1e-3, atol=1e-5)
+    assert stem.momentum == 0.2
