@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from core.settings import SimulateSettings
@@ -49,3 +51,31 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
         return path
 
     return make
+
+
+class Thresholding:
+    """Stands in for a network: every 40 px tile's dark part is a cell. Counts how often it was asked."""
+
+    diameter_px = 30.0
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def estimate_diameter(self, images: list[np.ndarray]) -> float:
+        return 33.0
+
+    def segment(self, image: np.ndarray, **_: object) -> np.ndarray:
+        self.asked += 1
+        y, x = np.indices(image.shape)
+        return np.where(image < np.median(image), 1 + (y // 40) * 100 + x // 40, 0).astype(np.int32)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Thresholding:
+    import core.stages.segmenting as stage
+
+    made = Thresholding()
+    monkeypatch.setattr(stage, "load_segmenter", lambda path: made)
+    model = SimpleNamespace(name="t", path=Path("t.pt"), sha256="00", record=lambda: {"name": "t"})
+    monkeypatch.setattr(stage, "find_model", lambda name, kind: model)
+    return made

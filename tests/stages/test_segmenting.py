@@ -1,7 +1,7 @@
-"""The segmentation stage, with Cellpose's network replaced by the known truth at the one place where it is loaded."""
+"""The segmentation stage, with a stand-in for Cellpose's network (``network`` in conftest)."""
 
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,33 +14,7 @@ from core.settings import SegmentSettings
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 
 
-class Thresholding:
-    """Stands in for a network: every 40 px tile's dark part is a cell. Counts how often it was asked."""
-
-    diameter_px = 30.0
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def estimate_diameter(self, images: list[np.ndarray]) -> float:
-        return 33.0
-
-    def segment(self, image: np.ndarray, **_: object) -> np.ndarray:
-        self.asked += 1
-        y, x = np.indices(image.shape)
-        return np.where(image < np.median(image), 1 + (y // 40) * 100 + x // 40, 0).astype(np.int32)
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> Thresholding:
-    made = Thresholding()
-    monkeypatch.setattr(stage, "load_segmenter", lambda path: made)
-    model = SimpleNamespace(name="t", path=Path("t.pt"), sha256="00", record=lambda: {"name": "t"})
-    monkeypatch.setattr(stage, "find_model", lambda name, kind: model)
-    return made
-
-
-def test_a_segmentation_holds_labels_and_tables(experiment: Path, network: Thresholding) -> None:
+def test_a_segmentation_holds_labels_and_tables(experiment: Path, network: Any) -> None:
     made = stage.segment(experiment, SegmentSettings())
     fields, cells = read_csv(made / "fields.csv", SEGMENTED_FIELDS), read_csv(made / "cells.csv", CELLS)
     assert list(fields["diameter_px"]) == [33.0, 33.0]
@@ -51,14 +25,14 @@ def test_a_segmentation_holds_labels_and_tables(experiment: Path, network: Thres
         assert set(cells.loc[cells["fov_id"] == fov_id, "label"]) == ids
 
 
-def test_the_same_request_is_answered_by_the_finished_product(experiment: Path, network: Thresholding) -> None:
+def test_the_same_request_is_answered_by_the_finished_product(experiment: Path, network: Any) -> None:
     first = stage.segment(experiment, SegmentSettings())
     assert stage.segment(experiment, SegmentSettings()) == first
     assert network.asked == 2
     assert stage.segment(experiment, SegmentSettings(flow_threshold=0.7)) != first
 
 
-def test_cancelled_work_goes_on_where_it_stopped(experiment: Path, network: Thresholding) -> None:
+def test_cancelled_work_goes_on_where_it_stopped(experiment: Path, network: Any) -> None:
     def stop_after_one(done: float, total: float, item: str) -> None:
         if done >= 1:
             raise Cancelled
@@ -70,7 +44,7 @@ def test_cancelled_work_goes_on_where_it_stopped(experiment: Path, network: Thre
     assert network.asked == 2
 
 
-def test_a_truncated_image_is_listed_and_the_other_field_is_done(experiment: Path, network: Thresholding) -> None:
+def test_a_truncated_image_is_listed_and_the_other_field_is_done(experiment: Path, network: Any) -> None:
     victim = sorted((experiment / "images").glob("*_phase.tif"))[0]
     victim.write_bytes(victim.read_bytes()[:2000])
     made = stage.segment(experiment, SegmentSettings(diameter_px=30))
@@ -80,7 +54,7 @@ def test_a_truncated_image_is_listed_and_the_other_field_is_done(experiment: Pat
     assert len(read_csv(made / "fields.csv", SEGMENTED_FIELDS)) == 1
 
 
-def test_a_diameter_in_micrometres_needs_a_pixel_size(experiment: Path, network: Thresholding) -> None:
+def test_a_diameter_in_micrometres_needs_a_pixel_size(experiment: Path, network: Any) -> None:
     made = stage.segment(experiment, SegmentSettings(diameter_um=65.0))
     assert list(read_csv(made / "fields.csv", SEGMENTED_FIELDS)["diameter_px"]) == pytest.approx([100.0, 100.0])
     table = stage.Experiment(experiment).fields()
@@ -90,6 +64,6 @@ def test_a_diameter_in_micrometres_needs_a_pixel_size(experiment: Path, network:
         stage.segment(experiment, SegmentSettings(diameter_um=65.0))
 
 
-def test_an_unknown_field_is_refused(experiment: Path, network: Thresholding) -> None:
+def test_an_unknown_field_is_refused(experiment: Path, network: Any) -> None:
     with pytest.raises(InputError, match="no field named nowhere"):
         stage.segment(experiment, SegmentSettings(), ["nowhere"])
