@@ -2,8 +2,8 @@
 
 import sys
 
-if not (3, 11) <= sys.version_info[:2] <= (3, 12):
-    sys.exit(f"Senescope needs Python 3.11 or 3.12 (because of Cellpose 3); this is {sys.version.split()[0]}. README.md shows how to get one.")
+if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+    sys.exit("Senescope needs Python 3.10, 3.11 or 3.12 (because of Cellpose 3); this is %s. README.md shows how to get one." % sys.version.split()[0])  # noqa: UP031 (any Python reads this line)
 
 from pathlib import Path
 

@@ -15,9 +15,9 @@ if str(ROOT) not in sys.path:  # AppTest and other ways to run this file alone
 PAGES = ROOT / "pages"
 ASSETS = Path(__file__).resolve().parent / "assets"
 
+# Before the navigation: Streamlit would fetch the page's icon from a server of Google for the tab of the browser.
 st.set_page_config(page_title="Senescope", page_icon=str(ASSETS / "icon.svg"), layout="wide")
-st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
-st.navigation(
+page = st.navigation(
     [
         st.Page(PAGES / "assess.py", title="Assess", icon=":material/biotech:", default=True),
         st.Page(PAGES / "segment.py", title="Segment", icon=":material/gesture:", url_path="segment"),
@@ -25,4 +25,7 @@ st.navigation(
         st.Page(PAGES / "models.py", title="Models", icon=":material/model_training:", url_path="models"),
     ],
     position="top",
-).run()
+)
+st.set_page_config(page_title=f"{page.title} · Senescope")
+st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "logo.svg"), size="large")
+page.run()

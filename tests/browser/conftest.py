@@ -26,7 +26,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 START_S = 60
-HARMLESS = re.compile(r"favicon|Download the React DevTools")
+FOREIGN = re.compile(r"(?!http://127\.0\.0\.1:)(https?|wss?):")  # the app works without a network
+HARMLESS = re.compile(r"/_stcore/(health|host-config)$")  # Streamlit looks for itself below the address of a deep link
 
 
 def in_ci() -> bool:
@@ -106,8 +107,8 @@ def server(workspace: Path) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable]:  # type: ignore[no-untyped-def]
-    """``open_page(address)``: a fresh tab of a fresh user. Errors in the page or on its console fail the test, except
-    those that match a pattern in ``page.expected`` (a list the test may append to)."""
+    """``open_page(address)``: a fresh tab of a fresh user. Errors in the page or on its console and requests to other
+    servers fail the test, except those that match a pattern in ``page.expected`` (a list the test may append to)."""
     opened = []
 
     def open_one(address: str, **context: object):  # type: ignore[no-untyped-def]
@@ -115,7 +116,8 @@ def open_page(browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         page = browser.new_context(**options).new_page()
         page.expected, page.problems = [], []
         page.on("pageerror", lambda error: page.problems.append(f"error in the page: {error}"))
-        page.on("console", lambda line: page.problems.append(f"on the console: {line.text}") if line.type == "error" else None)
+        page.on("console", lambda line: page.problems.append(f"on the console: {line.text} {line.location['url']}") if line.type == "error" else None)
+        page.on("request", lambda asked: page.problems.append(f"asked another server: {asked.url}") if FOREIGN.match(asked.url) else None)
         opened.append(page)
         page.goto(address)
         return page
