@@ -39,7 +39,7 @@ def page() -> None:
         product = choose_product(experiment, "assessments", "assessment", "Assessment", "New assessment …")
     if job:
         job_panel(job)
-    if job and job.active:
+    if (job and job.active) or not experiment.exists:
         waiting(experiment)
     elif product is not None:
         show_assessment(experiment, product)

@@ -9,13 +9,16 @@ from natsort import natsorted
 from core.errors import InputError
 from core.fields import kind_of_name, split_reference
 from core.images import IMAGE_SUFFIXES, ImageInfo, inspect
+from core.report import read_csv
 from core.report.words import count
+from core.tables import FAILURES
 from core.workspace import Experiment, allowed_path, allowed_roots
 from pages.parts.choose_planes import choose_planes
 from pages.parts.job_panel import submit
 from pages.parts.upload import uploader
 
 KINDS = ("phase", "stain", "colour")
+LEFT_OUT = "left_out.csv"  # written by the stage "add"
 
 
 def add_images(experiment: Experiment) -> None:
@@ -133,6 +136,16 @@ def _decide(experiment: Experiment) -> None:
     rest = [name for name in left if name not in several]
     if rest:
         _list_unused(experiment, rest)
+    _list_left_out(experiment)
+
+
+def _list_left_out(experiment: Experiment) -> None:
+    """Files of a folder on the server that could not be added the last time."""
+    file = experiment.path / LEFT_OUT
+    rows = [row for row in read_csv(file, FAILURES).to_dict("records") if not row["file"].startswith("images/")] if file.is_file() else []
+    if rows:
+        with st.expander(f"{count(len(rows), 'file')} of the folder could not be added", icon=":material/error:", expanded=True):
+            st.table({"File": [Path(row["file"]).name for row in rows], "Why": [row["error"] for row in rows]}, border="horizontal")
 
 
 def _list_unused(experiment: Experiment, names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import InputError
 from core.models import Model, find_model, list_models
 from core.workspace import Experiment, Product, experiment_path, list_experiments
-from pages.parts import address
+from pages.parts import address, job_panel
 from pages.parts.words import product_words
 
 NEW = "new"
@@ -36,10 +36,22 @@ def choose_experiment() -> Experiment | None:
     """The experiment of the address, changeable by a selectbox; None where none is chosen yet."""
     names = [experiment.name for experiment in list_experiments()]
     wanted = address.read("experiment")
-    if wanted and wanted not in names:
+    if wanted and wanted not in names and _in_the_making(wanted):
+        names.append(wanted)
+    elif wanted and wanted not in names:
         st.warning(f"There is no experiment “{wanted}” in this workspace. Choose another one.", icon=":material/help:")
     chosen = choose("Experiment", names, "experiment")
     return Experiment(experiment_path(chosen)) if chosen else None
+
+
+def _in_the_making(name: str) -> bool:
+    """True where the job of the address, or one under way, makes this experiment."""
+    try:
+        path = str(experiment_path(name))
+    except InputError:
+        return False
+    named = job_panel.job_store().get(address.read("job"))
+    return bool(job_panel.job_store().active(path)) or (named is not None and named.experiment == path)
 
 
 def no_experiment() -> None:

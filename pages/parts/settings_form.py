@@ -18,7 +18,7 @@ def settings_form(kinds: Mapping[str, type], key: str, start: Mapping[str, Any] 
     start, values = start or {}, {}
     every = [one for kind in kinds.values() for one in fields(kind)]
     models = [one for one in every if one.metadata.get("kind")]
-    for one, column in zip(models, st.columns(len(models)), strict=True):
+    for one, column in zip(models, st.columns(max(1, len(models))), strict=False):
         with column:
             values[one.name] = choose_model(one.metadata["kind"], one.metadata["label"], f"{key}-{one.name}", str(start.get(one.name, one.default)))
     with st.expander("More settings", icon=":material/tune:", expanded=expanded):

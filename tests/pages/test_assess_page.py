@@ -1,0 +1,154 @@
+"""The first page: empty, with an experiment, with a job in every state, with a result."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.jobs import JobStore
+from core.workspace import Experiment, create_experiment, experiment_path
+
+Open = Callable[..., AppTest]
+
+
+def button(app: AppTest, label: str) -> object:
+    return next(b for b in app.button if b.label == label)
+
+
+def labels(app: AppTest) -> list[str]:
+    return [b.label for b in app.button]
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.title, app.markdown, app.caption, app.warning, app.error, app.info, app.success, app.subheader)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def test_an_empty_workspace_offers_two_ways_to_begin(open_page: Open) -> None:
+    app = open_page()
+    assert app.title[0].value == "What fraction of your cells is senescent?"
+    assert {"Assess my images", "Open the demo experiment"} <= set(labels(app))
+
+
+def test_a_new_experiment_gets_a_name_and_goes_into_the_address(open_page: Open) -> None:
+    app = open_page()
+    app.text_input[0].set_value("donor 7").run()
+    button(app, "Assess my images").click().run()
+    assert app.query_params["experiment"] == "donor 7"
+    assert experiment_path("donor 7").is_dir()
+    assert "1 · Images" in words(app)
+
+
+def test_the_default_name_is_free(open_page: Open) -> None:
+    first = open_page().text_input[0].value
+    create_experiment(first)
+    assert open_page().text_input[0].value == f"{first}_2"
+
+
+def test_an_unusable_name_is_refused_with_a_reason(open_page: Open) -> None:
+    app = open_page()
+    app.text_input[0].set_value("a/../b").run()
+    button(app, "Assess my images").click().run()
+    assert not app.exception
+    assert app.error
+
+
+def test_the_demo_starts_a_job_and_shows_it(open_page: Open, store: JobStore) -> None:
+    app = open_page()
+    button(app, "Open the demo experiment").click().run()
+    assert not app.exception
+    [job] = store.active()
+    assert job.stage == "demo"
+    assert app.query_params["job"] == job.id
+    assert "Cancel" in labels(app), words(app)
+
+
+def test_an_experiment_that_does_not_exist_is_said_so(open_page: Open) -> None:
+    app = open_page(experiment="gone")
+    assert "There is no experiment “gone”" in words(app)
+    button(app, "Start with new images").click().run()
+    assert "Assess my images" in labels(app)
+
+
+def test_settings_and_run(open_page: Open, experiment: Experiment, store: JobStore) -> None:
+    app = open_page(experiment=experiment.name)
+    assert "2 · Settings" in words(app)
+    flow = next(n for n in app.number_input if n.label == "Flow error allowed")
+    flow.set_value(0.6).run()
+    assert any("--flow-threshold 0.6" in code.value for code in app.code)
+    button(app, "Assess 2 fields").click().run()
+    assert not app.exception
+    [job] = store.active()
+    assert job.stage == "assess"
+    assert job.params["segment"]["flow_threshold"] == 0.6
+    assert job.params["experiment"] == str(experiment.path)
+
+
+def test_ready_outlines_can_be_used(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore) -> None:
+    app = open_page(experiment=experiment.name, segmentation=segmentation)
+    assert not [n for n in app.number_input if n.label == "Flow error allowed"]
+    button(app, "Assess 2 fields").click().run()
+    assert store.active()[0].params["segmentation"] == segmentation
+
+
+def test_a_result_shows_fraction_interval_cautions_and_what_was_left_out(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    app = open_page(experiment=experiment.name)
+    assert app.query_params["assessment"] == assessment
+    assert {m.label for m in app.metric} == {"MSC1 P4", "MSC2 P9"}
+    assert all(m.value.startswith("50") for m in app.metric)
+    shown = words(app)
+    assert "95 % interval" in shown
+    assert "simulated cells" in shown
+    assert "A note of the stage." in shown
+    assert any("python -m core assess" in code.value for code in app.code)
+    assert any("the file is empty" in str(table.value.to_dict()) for table in app.dataframe)
+
+
+def test_another_assessment_can_be_begun_beside_an_old_one(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    app = open_page(experiment=experiment.name, assessment="new")
+    assert "3 · Run" in words(app)
+
+
+def test_a_running_job_shows_progress_and_time_left(open_page: Open, experiment: Experiment, store: JobStore) -> None:
+    id = store.submit("assess", {"experiment": str(experiment.path)}, str(experiment.path))
+    store.begin(id)
+    store.report(id, 0.25, 1.0, "outlining cells in f01", rate=0.01, advanced=__import__("time").time())
+    app = open_page(experiment=experiment.name)  # without the job in the address: it is found all the same
+    shown = words(app)
+    assert "outlining cells in f01" in shown
+    assert "1 · Images" not in shown
+    button(app, "Cancel").click().run()
+    assert store.get(id).cancelling
+
+
+@pytest.mark.parametrize(("state", "said"), [("failed", "No model"), ("interrupted", "was interrupted"), ("cancelled", "was cancelled")])
+def test_a_job_that_did_not_end_well_says_why_and_can_be_run_again(open_page: Open, experiment: Experiment, store: JobStore, state: str, said: str) -> None:
+    params = {"experiment": str(experiment.path), "settings": {}}
+    id = store.submit("assess", params, str(experiment.path))
+    store.begin(id)
+    store.finish(id, state, error="No model of that name.")
+    app = open_page(experiment=experiment.name, job=id)
+    assert said in words(app)
+    assert "2 · Settings" in words(app)
+    again = next(b for b in app.button if b.label in ("Try again", "Resume"))
+    again.click().run()
+    assert not app.exception
+    [job] = store.active()
+    assert job.params == params
+    assert app.query_params["job"] == job.id
+
+
+def test_a_finished_job_leads_to_its_result(open_page: Open, experiment: Experiment, assessment: str, store: JobStore) -> None:
+    id = store.submit("assess", {}, str(experiment.path))
+    store.begin(id)
+    store.finish(id, "done", result=str(experiment.path / "assessments" / assessment))
+    app = open_page(experiment=experiment.name, job=id, assessment="new")
+    assert app.query_params["assessment"] == assessment
+    assert "job" not in app.query_params
+    assert app.metric
+
+
+def test_fields_without_a_scored_cell_are_said_so(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    file = experiment.path / "assessments" / assessment / "samples.csv"
+    file.write_text(file.read_text(encoding="utf-8-sig").split("\n")[0] + "\n", encoding="utf-8")
+    assert "No cell could be scored" in words(open_page(experiment=experiment.name))

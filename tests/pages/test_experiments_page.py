@@ -1,0 +1,143 @@
+"""Experiments: list, create, open, describe, products."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.images import write_image
+from core.jobs import JobStore
+from core.workspace import Experiment, create_experiment, list_experiments
+
+Open = Callable[..., AppTest]
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.title, app.markdown, app.caption, app.warning, app.error, app.info, app.success)
+    return "\n".join([*(str(e.value) for kind in kinds for e in kind), *(str(t.value.to_dict()) for t in app.table)])
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    app = next(b for b in app.button if b.label.startswith(label)).click().run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_an_empty_workspace_says_what_to_do(open_page: Open) -> None:
+    assert "There is no experiment yet" in words(open_page("experiments"))
+
+
+def test_create(open_page: Open) -> None:
+    app = open_page("experiments")
+    next(t for t in app.text_input if t.label == "Name").set_value("æøå 1").run()
+    click(app, "Create")
+    assert app.query_params["experiment"] == "æøå 1"
+    assert [e.name for e in list_experiments()] == ["æøå 1"]
+
+
+def test_a_name_that_is_taken_is_refused(open_page: Open, experiment: Experiment) -> None:
+    app = open_page("experiments")
+    next(t for t in app.text_input if t.label == "Name").set_value(experiment.name).run()
+    click(app, "Create")
+    assert "exists already" in words(app)
+
+
+def test_the_list_counts(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    shown = words(open_page("experiments"))
+    assert all(head in shown for head in ("Fields", "Cultures", "Segmentations", "Assessments"))
+
+
+def test_products_are_listed_with_their_settings(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    assert any(assessment in e.label for e in app.expander)
+    assert any("test-model" in j.value for j in app.json)
+
+
+def test_one_value_fills_a_column_where_it_is_empty(open_page: Open, experiment: Experiment) -> None:
+    experiment.save_fields(experiment.fields().assign(pixel_size_um=[0.5, None]))
+    app = open_page("experiments", experiment=experiment.name)
+    assert "The pixel size of 1 field is unknown" in words(app)
+    next(t for t in app.text_input if t.label == "Value").set_value("0,25").run()
+    click(app, "Set for 1 field")
+    assert experiment.fields()["pixel_size_um"].to_list() == [0.5, 0.25]
+
+
+def test_a_value_that_does_not_fit_is_refused(open_page: Open, experiment: Experiment) -> None:
+    experiment.save_fields(experiment.fields().assign(pixel_size_um=None))
+    app = open_page("experiments", experiment=experiment.name)
+    next(t for t in app.text_input if t.label == "Value").set_value("small").run()
+    click(app, "Set for 2 fields")
+    assert "wanted a number" in words(app)
+
+
+def test_names_are_read_by_a_pattern_after_a_preview(open_page: Open, experiment: Experiment) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    pattern = next(t for t in app.text_input if t.label == "How names are built")
+    pattern.set_value("{nonsense}").run()
+    assert "wanted columns in braces" in words(app)
+    pattern.set_value("{condition}_{passage}_*").run()
+    assert app.dataframe[-1].value["condition"].to_list() == ["MSC1", "MSC2"]
+    click(app, "Write these values")
+    assert experiment.fields()["condition"].to_list() == ["MSC1", "MSC2"]
+
+
+def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    app.file_uploader[0].upload("meta.csv", "fov_id;condition\nMSC1_P4_f01;doxo\n".encode("utf-8-sig")).run()
+    click(app, "Write 1 row")
+    assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+
+
+def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experiment: Experiment) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    app.file_uploader[0].upload("meta.csv", b"fov_id,condition\nnobody,x\n").run()
+    click(app, "Write 1 row")
+    assert "nobody" in words(app)
+
+
+def test_files_that_are_no_field_are_listed_with_the_reason(open_page: Open, experiment: Experiment) -> None:
+    (experiment.images / "broken.tif").write_text("no image", encoding="utf-8")
+    (experiment.images / "lonely_stain.tif").write_bytes((experiment.images / "MSC1_P4_f01_stain.tif").read_bytes())
+    shown = words(open_page("experiments", experiment=experiment.name))
+    assert "broken.tif" in shown
+    assert "cannot be read" in shown
+    assert "stain image without a phase image" in shown
+
+
+def test_a_file_with_several_planes_is_asked_about(open_page: Open, experiment: Experiment) -> None:
+    import numpy as np
+    import tifffile
+
+    stack = np.random.default_rng(1).integers(0, 255, (3, 2, 64, 64)).astype(np.uint8)
+    tifffile.imwrite(experiment.images / "stack.ome.tif", stack, metadata={"axes": "TCYX", "Channel": {"Name": ["Phase", "X-gal"]}})
+    app = open_page("experiments", experiment=experiment.name)
+    assert "1 file with 3 times, 2 channels" in words(app)
+    next(s for s in app.selectbox if s.label == "Stain channel").select("2: X-gal").run()
+    click(app, "Add these fields")
+    added = experiment.fields().iloc[2:]
+    assert added["phase"].to_list() == [f"images/stack.ome.tif#C=0,T={t}" for t in range(3)]
+    assert added["stain"].to_list() == [f"images/stack.ome.tif#C=1,T={t}" for t in range(3)]
+
+
+def test_a_folder_on_the_server_only_under_allowed_roots(
+    open_page: Open, experiment: Experiment, store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "SENESCOPE_ROOTS" in words(open_page("experiments", experiment=experiment.name))
+    root = tmp_path / "plates"
+    root.mkdir()
+    write_image(root / "a.tif", __import__("numpy").ones((64, 64), "uint8"))
+    monkeypatch.setenv("SENESCOPE_ROOTS", str(root))
+    app = open_page("experiments", experiment=experiment.name)
+    folder = next(t for t in app.text_input if t.label == "Folder")
+    folder.set_value(str(tmp_path)).run()
+    assert "wanted a place under one of the allowed folders" in words(app)
+    folder.set_value(str(root)).run()
+    click(app, "Add 1 image")
+    [job] = store.active()
+    assert (job.stage, job.params["phase"], job.params["link"]) == ("add", [str(root / "a.tif")], True)
+
+
+def test_an_experiment_without_images_says_so(open_page: Open, workspace: Path) -> None:
+    create_experiment("bare")
+    assert "Add images first" in words(open_page("experiments", experiment="bare"))
