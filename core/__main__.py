@@ -14,6 +14,7 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
     sys.exit(f"Senescope needs Python 3.10, 3.11 or 3.12 (because of Cellpose 3); this is {sys.version.split()[0]}.")
 
 from core.errors import Cancelled, InputError
+from core.memory import keep_freed_memory
 from core.options import ASSESS_RENAMED, add_options, picked, settings_from
 from core.settings import AssessSettings, SegmentSettings, SimulateSettings
 
@@ -164,6 +165,7 @@ def _tell(file: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
+    keep_freed_memory()
     try:
         made = given.run(given)
     except InputError as error:
