@@ -13,6 +13,7 @@ from core.errors import Cancelled, InputError
 from core.jobs.job import Job
 from core.jobs.reporting import Reporter
 from core.jobs.store import JobStore
+from core.memory import keep_freed_memory
 from core.progress import Progress
 from core.workspace import FileLock
 from core.workspace.files import environment_error, explain
@@ -85,6 +86,7 @@ def _summary(error: BaseException, job: Job) -> str:
 def main(arguments: list[str], stages: Stages | None = None) -> int:
     """0 where the job finished well. ``stages`` defaults to those of the app."""
     faulthandler.enable()
+    keep_freed_memory()
     db, id = arguments
     store = JobStore(Path(db))
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} worker {os.getpid()} for job {id}: {store.get(id)}", flush=True)
