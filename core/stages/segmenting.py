@@ -59,7 +59,7 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
 
 def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress) -> None:
     failures = Failures()
-    diameters = _diameters(experiment, chosen, segmenter, settings, folder)
+    diameters = _diameters(experiment, chosen, segmenter, settings, folder, part(progress, 0, 0, len(chosen)))
     (folder / "labels").mkdir(exist_ok=True)
     rows, cells = [], []
     for done, fov in enumerate(chosen):
@@ -98,7 +98,9 @@ def write_tables(folder: Path, rows: list[dict[str, Any]], cells: list[pd.DataFr
     write_csv(folder / "failures.csv", failures.table())
 
 
-def _diameters(experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path) -> dict[str, float]:
+def _diameters(
+    experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress
+) -> dict[str, float]:
     """The diameter in px that each field gets: as set, or estimated once per magnification and remembered."""
     memory = folder / "diameters.json"
     if memory.is_file():
@@ -106,12 +108,12 @@ def _diameters(experiment: Experiment, chosen: list[FieldOfView], segmenter: Seg
     found: dict[str, float] = {}
     for pixel_size in dict.fromkeys(f.pixel_size_um for f in chosen):
         alike = [f for f in chosen if f.pixel_size_um == pixel_size]
-        found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike, segmenter, settings))
+        found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike, segmenter, settings, progress))
     write_json(memory, found)
     return found
 
 
-def _diameter(experiment: Experiment, alike: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings) -> float:
+def _diameter(experiment: Experiment, alike: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, progress: Progress) -> float:
     pixel_size = alike[0].pixel_size_um
     if settings.diameter_um > 0:
         if pixel_size is None:
@@ -126,4 +128,4 @@ def _diameter(experiment: Experiment, alike: list[FieldOfView], segmenter: Segme
     for fov in alike[:: max(1, len(alike) // FIELDS_FOR_DIAMETER)][:FIELDS_FOR_DIAMETER]:
         with Failures().collecting(fov.fov_id, fov.phase):  # reported later, when the field itself is read
             images.append(grey(read_phase(experiment, fov)))
-    return segmenter.estimate_diameter(images) if images else segmenter.diameter_px
+    return segmenter.estimate_diameter(images, progress) if images else segmenter.diameter_px

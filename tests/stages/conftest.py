@@ -61,7 +61,7 @@ class Thresholding:
     def __init__(self) -> None:
         self.asked = 0
 
-    def estimate_diameter(self, images: list[np.ndarray]) -> float:
+    def estimate_diameter(self, images: list[np.ndarray], progress: object) -> float:
         return 33.0
 
     def segment(self, image: np.ndarray, **_: object) -> np.ndarray:
