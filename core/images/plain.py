@@ -120,6 +120,8 @@ def _pixels(path: Path, image: ImageFile, as_stored: bool = False) -> np.ndarray
     elif mode in ("L", "RGB") and "transparency" in image.info and not as_stored:
         mode = "LA" if mode == "L" else "RGBA"
     pixels = np.array(image if mode == image.mode else image.convert(mode))
+    if pixels.dtype.kind == "b":
+        pixels = pixels.view(np.uint8) != 0  # Pillow fills the bytes of True with 255
     if pixels.dtype.kind == "i":
         pixels = pixels.astype(np.uint16)  # mode "I": a 16-bit PNG in older versions of Pillow
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
@@ -16,6 +17,8 @@ from core.errors import InputError
 from core.images import axes, depth, tiff_metadata
 from core.images.files import broken, check_size, guarded
 from core.images.picture import GUESS_LIMIT, ImageInfo, Layout, Picture, Plane, choose, plane_bytes
+
+T = TypeVar("T")
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _MASK, _YCBCR, _LINEAR = 0, 1, 2, 3, 4, 6, 34892
 _JPEG = {6, 7, 33007, 34712, 33003, 33005}
@@ -56,7 +59,7 @@ def inspect(path: Path) -> ImageInfo:
         dtype = _dtype(path, first)
         about = tiff_metadata.of(tif, sources[0].series)
         stated, guessed = _stated(dtype, first, about), False
-        if first.photometric == _MINISWHITE and not stated:
+        if _is_inverted(first) and not stated:
             stated = int(first.bitspersample)  # white is the largest value that can be stored
         if dtype.kind in "iu" and dtype.itemsize > 1 and not stated:
             if plane_bytes(sources[0].layout, dtype) <= GUESS_LIMIT:
@@ -71,8 +74,8 @@ def inspect(path: Path) -> ImageInfo:
             bits=bits,
             bits_guessed=guessed,
             pixel_size_um=about.pixel_size_um,
-            channels=about.channels,
-            times_h=about.times_h,
+            channels=_if_one_each(about.channels, sources[0].layout, "C"),
+            times_h=_if_one_each(about.times_h, sources[0].layout, "T"),
         )
 
 
@@ -100,7 +103,7 @@ def read(path: Path, plane: Plane | None, as_stored: bool = False) -> Picture:
         if _has_colormap(keyframe) and not as_stored:
             return Picture(_coloured(pixels, np.asarray(keyframe.colormap)), 8, about.pixel_size_um)
         stated = _stated(_dtype(path, keyframe), keyframe, about)
-        if keyframe.photometric == _MINISWHITE and (not as_stored or pixels.dtype == bool):
+        if _is_inverted(keyframe) and not as_stored:
             stated = stated if stated and int(pixels.max()) < 2**stated else int(keyframe.bitspersample)
             pixels = _inverted(path, pixels, stated)
         bits, guessed = depth.true_bits(pixels, stated)
@@ -138,6 +141,7 @@ def _sources(path: Path, tif: TiffFile) -> list[_Source]:
 
 def _of_series(path: Path, series: TiffPageSeries) -> list[_Source]:
     page = series.keyframe
+    _refuse_unknown_colours(path, page)
     _, deep, height, width, _ = page.shaped
     samples = page.samplesperpixel
     if deep > 1 or height * width < 1:
@@ -162,7 +166,6 @@ def _raw(path: Path, tif: TiffFile, source: _Source, key: int) -> np.ndarray:
     """Pixels (Y, X) or (Y, X, samples) of page ``key`` of the series, native byte order, own memory."""
     series = source.series
     page = series.keyframe
-    _refuse_unknown_colours(path, page)
     split, _, height, width, samples = page.shaped
     dtype = _dtype(path, page)
     nbytes = height * width * page.samplesperpixel * dtype.itemsize
@@ -220,6 +223,11 @@ def _stated(dtype: np.dtype, page: TiffPage, about: tiff_metadata.About) -> int 
     return about.bits if about.bits and about.bits <= storage else None
 
 
+def _is_inverted(page: TiffPage) -> bool:
+    """Minimum is white; but tifffile marks every mask of 1 bit so, without meaning it: its own reader gives True for True."""
+    return page.photometric == _MINISWHITE and not (page.bitspersample == 1 and page.software.startswith("tifffile"))
+
+
 def _inverted(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
     if pixels.dtype.kind == "b":
         return ~pixels
@@ -228,6 +236,11 @@ def _inverted(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
     if pixels.dtype.kind == "u":
         return np.subtract(pixels.dtype.type(2**bits - 1), pixels)
     raise InputError(f'{path.name}: "minimum is white" is not defined for floating point. Save it as "minimum is black".')
+
+
+def _if_one_each(values: tuple[T, ...] | None, layout: Layout, axis: str) -> tuple[T, ...] | None:
+    """Metadata may describe more planes than lie in this file."""
+    return values if values and len(values) == layout.sizes.get(axis) else None
 
 
 def _has_colormap(page: TiffPage) -> bool:
