@@ -67,7 +67,7 @@ class TrainingStopped(RuntimeError):
 def fit(
     network: nn.Module,
     batches: Callable[[int], Batches],
-    validation: Callable[[], Batches],
+    validation: Callable[[int], Batches],
     settings: FitSettings,
     *,
     resume: dict[str, Any] | None = None,
@@ -79,7 +79,7 @@ def fit(
     ----------
     batches : gives the training batches of an epoch (from 1), the same ones each time it is asked, so that an interrupted
         training resumes to the same result. Their size may change from epoch to epoch.
-    validation : gives the validation batches; cells of other cultures.
+    validation : gives the validation batches of an epoch: the same cells each time, of other cultures than those trained on.
     resume : ``EpochResult.resume`` of an earlier call with the same settings.
 
     Raises
@@ -111,7 +111,7 @@ def fit(
             progress((epoch - 1) + len(losses) / settings.steps, settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
         if not losses:
             raise InputError(f"Training: wanted cells to train on, found no batch in epoch {epoch}.")
-        scores = _validate(network, average, validation(), settings)
+        scores = _validate(network, average, validation(epoch), settings)
         yield EpochResult(
             epoch=epoch,
             train_loss=float(np.mean(losses)),
@@ -171,7 +171,9 @@ def _step(network: nn.Module, optimiser: torch.optim.Optimizer, crops: Tensor, c
         weight = torch.tensor(settings.positive_weight, device=crops.device)
         loss = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
         if not torch.isfinite(loss):
-            raise TrainingStopped(f"The loss became {float(loss.detach())}: the learning rate ({settings.rate:g}) may be too large, or a crop holds no numbers.")
+            raise TrainingStopped(
+                f"The loss became {float(loss.detach())}: the learning rate ({settings.rate:g}) may be too large, or a crop holds no numbers."
+            )
         optimiser.zero_grad()
         loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), settings.clip)

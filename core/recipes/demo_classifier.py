@@ -2,9 +2,10 @@
 
     python -m core.recipes.demo_classifier --out core/embedded/demo-simulated --scratch demo.partial
 
-Nothing but this project's simulator goes in. Cultures are independent between the sets: training fields have seeds from 1000
-on, validation fields from 5000, test fields from 9000. The first epochs see a window of 192 px
-around each cell at half the resolution, the next ones at the full one, the last ones the full 380 px. The training resumes from ``--scratch`` when it was interrupted.
+Nothing but this project's simulator goes in. Cultures are independent between the sets: training fields have seeds from
+1000 on, validation fields from 5000, test fields from 9000. The first epochs see a window of 192 px around each cell at
+half the resolution, the next ones at the full one, the last ones the full 380 px. The training resumes from ``--scratch``
+when it was interrupted.
 """
 
 import argparse
@@ -159,9 +160,7 @@ def train(scratch: Path, bf16: bool) -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     last = scratch / "last.pt"
     resume = torch.load(last, weights_only=True) if last.is_file() else None
-    epoch = resume["epoch"] if resume else 0
-    for result in fit(fresh_network(), training, lambda: batches(held, watched, phase_of(epoch + 1)), settings, resume=resume):
-        epoch = result.epoch
+    for result in fit(fresh_network(), training, lambda epoch: batches(held, watched, phase_of(epoch)), settings, resume=resume):
         torch.save(result.resume, scratch / "new.pt")
         (scratch / "new.pt").replace(last)
         with (scratch / "history.jsonl").open("a", encoding="utf-8") as file:

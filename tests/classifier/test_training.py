@@ -29,7 +29,7 @@ def training(epoch):
     return (toy(100 * epoch + k) for k in range(5))
 
 
-def validation():
+def validation(_=1):
     return [toy(9000 + k) for k in range(2)]
 
 
@@ -80,7 +80,7 @@ def test_a_loss_that_is_no_number_stops_with_the_reason():
 def test_validation_of_one_class_is_refused():
     crops, classes = toy(0)
     with pytest.raises(InputError, match="both classes"):
-        list(fit(network(), lambda _: [(crops, classes)], lambda: [(crops, classes * 0)], SETTINGS))
+        list(fit(network(), lambda _: [(crops, classes)], lambda _: [(crops, classes * 0)], SETTINGS))
 
 
 def test_an_epoch_without_batches_is_refused():
