@@ -172,7 +172,7 @@ def _step(network: nn.Module, optimiser: torch.optim.Optimizer, crops: Tensor, c
         loss = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
         if not torch.isfinite(loss):
             raise TrainingStopped(
-                f"The loss became {float(loss.detach())}: the learning rate ({settings.rate:g}) may be too large, or a crop holds no numbers."
+                f"The loss became {float(loss.detach())}: the learning rate ({settings.rate:g}) may be too large, or a crop holds values that are no numbers."
             )
         optimiser.zero_grad()
         loss.backward()
