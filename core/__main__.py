@@ -135,7 +135,8 @@ def models(given: argparse.Namespace) -> object:
         return library.add_model(Path(given.file), name=given.name, kind=given.kind, mean=given.mean, std=given.std, threshold=given.threshold).path
     if given.action == "download":
         return library.download_model(given.name, Bar()).path
-    return _verify(library, given.name)
+    _verify(library, given.name)
+    return None
 
 
 def _verify(library: Any, name: str | None) -> None:

@@ -2,10 +2,10 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from core.errors import InputError
 
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type, renamed: Mappin
             )
 
 
-def settings_from(settings: type[S], values: Mapping[str, Any]) -> S:
+def settings_from(settings: Callable[..., S], values: Mapping[str, Any]) -> S:
     """Build ``settings`` from ``values`` (names it does not know are an error) and check bounds.
 
     Raises
@@ -46,15 +46,15 @@ def settings_from(settings: type[S], values: Mapping[str, Any]) -> S:
     InputError
         An unknown name, a value of the wrong type, or outside its bounds.
     """
-    known = {f.name: f for f in fields(settings)}  # type: ignore[arg-type]
+    known = {f.name: f for f in fields(cast(Any, settings))}
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise InputError(f"{settings.__name__} has no setting {', '.join(unknown)}; it has {', '.join(known)}.")
+        raise InputError(f"{getattr(settings, '__name__', settings)} has no setting {', '.join(unknown)}; it has {', '.join(known)}.")
     return settings(**{name: _checked(known[name], value) for name, value in values.items()})
 
 
 def _checked(field: "Field[Any]", value: Any) -> Any:
-    kind = type(field.default)
+    kind: Callable[[Any], Any] = type(field.default)
     label = field.metadata.get("label", field.name)
     try:
         value = kind(value) if not isinstance(value, bool) or kind is bool else value

@@ -113,7 +113,7 @@ def train(network: CPnet, fields: Sequence[TrainingField], plan: Plan, state: di
     """
     state = {} if state is None else state
     rng = np.random.default_rng(plan.seed + state.get("step", 0))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)
     network.diam_labels.data[:] = float(np.mean([f.diameter_px for f in fields]))
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -165,7 +165,7 @@ def vary_contrast(tile: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         tile = ndimage.gaussian_filter(tile, rng.uniform(0.4, 1.5))
     if rng.random() < 0.3:
         slope_y, slope_x = rng.normal(0, 0.15, 2)
-        y, x = np.ogrid[-0.5 : 0.5 : TILE * 1j, -0.5 : 0.5 : TILE * 1j]  # type: ignore[misc]
+        y, x = np.ogrid[-0.5 : 0.5 : TILE * 1j, -0.5 : 0.5 : TILE * 1j]
         tile = tile + slope_y * y + slope_x * x
     tile = tile * np.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.1)
     if rng.random() < 0.4:

@@ -97,7 +97,7 @@ def score(real: Path, out: Path) -> dict[str, Any]:
 
     settings = SegmentSettings()
     segmenter = load_segmenter(out / "weights.pt")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for group, name, image, truth in scored_sets(real):
         grey = image.astype(np.float32)
         diameter = segmenter.estimate_diameter([grey])

@@ -51,6 +51,7 @@ def assess(
     """
     experiment = Experiment(path)
     model = find_model(settings.classifier, "classifier")  # a wrong name is refused before an hour of segmentation
+    assert model.path is not None  # find_model refuses what is not there
     checkpoint = load_checkpoint(model.path)
     if segmentation_id is None:
         segmentation = experiment.product("segmentations", segment(path, segmenting, None, part(progress, 0, SEGMENT_SHARE, 1.0)).name)

@@ -42,7 +42,7 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
     model = find_model(settings.model, "segmenter")
     assert model.path is not None  # find_model refuses what is not there
     payload = {"settings": vars(settings) | {"model": model.sha256}, "inputs": inputs(experiment, chosen)}
-    about = {
+    about: dict[str, Any] = {
         "command": command("segment", path, settings, fields=only),
         "models": {"segmenter": model.record()},
         "inputs": payload["inputs"],
