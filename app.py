@@ -11,9 +11,13 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from pages.parts import media
+from pages.parts import media, opening
 
-app = st.App(Path(__file__).resolve().parent / "pages" / "parts" / "main.py", routes=media.routes(st.get_option("server.baseUrlPath") or ""))
+app = st.App(
+    Path(__file__).resolve().parent / "pages" / "parts" / "main.py",
+    routes=media.routes(st.get_option("server.baseUrlPath") or ""),
+    lifespan=opening.browser_opens,
+)
 
 if __name__ == "__main__":
     app.run()

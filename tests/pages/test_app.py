@@ -1,12 +1,18 @@
 """The way in: a wrong Python is told in one line, nothing heavy is loaded, every page opens in the shell."""
 
+import http.server
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from pages.parts import opening
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,3 +59,36 @@ def test_settings_of_the_server() -> None:
     assert "gatherUsageStats = false" in lines
     assert "showEmailPrompt = false" in lines
     assert not any(line.startswith("headless") for line in lines)  # the browser opens by itself
+
+
+def test_browser_opens_once_the_app_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    waiting = threading.Thread(target=opening.open_when_ready, args=(f"http://127.0.0.1:{port}/", opened.append, 30))
+    waiting.start()
+    time.sleep(0.4)
+    assert opened == []
+    with http.server.HTTPServer(("127.0.0.1", port), Healthy) as server:
+        server.handle_request()
+    waiting.join(10)
+    assert opened == [f"http://127.0.0.1:{port}/"]
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/_stcore/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *parts: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"), [("localhost", "localhost"), ("0.0.0.0", "localhost"), (None, "localhost"), ("10.0.0.7", "10.0.0.7"), ("fe80::1", "[fe80::1]")]
+)
+def test_address_of_the_app(monkeypatch: pytest.MonkeyPatch, bound: str | None, host: str) -> None:
+    options = {"server.address": bound, "server.port": 8501, "server.baseUrlPath": "/lab/", "server.sslCertFile": None}
+    monkeypatch.setattr("pages.parts.opening.st.get_option", options.__getitem__)
+    assert opening.address() == f"http://{host}:8501/lab"
