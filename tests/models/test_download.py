@@ -45,10 +45,15 @@ class Server(BaseHTTPRequestHandler):
         pass
 
 
+class Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is part of the game."""
+
+
 @pytest.fixture(scope="module")
 def server(cpnet: Path) -> Iterator[str]:
     Server.body = cpnet.read_bytes()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as http:
+    with Quiet(("127.0.0.1", 0), Server) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{http.server_port}"
@@ -153,7 +158,7 @@ def test_second_download_must_be_the_first(server: str) -> None:
 
 
 def test_unknown_and_unsupported_names() -> None:
-    with pytest.raises(InputError, match="Did you mean .*LC1"):
+    with pytest.raises(InputError, match=r"Did you mean .*LC1"):
         download_model("LC0")
     with pytest.raises(InputError, match="transformer"):
         download_model("neurips_cellpose_transformer")
