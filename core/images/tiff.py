@@ -14,14 +14,13 @@ import numpy as np
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 from core.errors import InputError
-from core.images import axes, depth, tiff_metadata
+from core.images import axes, depth, photometric, tiff_metadata
 from core.images.files import broken, check_size, guarded
 from core.images.picture import GUESS_LIMIT, ImageInfo, Layout, Picture, Plane, choose, plane_bytes
 
 T = TypeVar("T")
 
-_MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _MASK, _YCBCR, _LINEAR = 0, 1, 2, 3, 4, 6, 34892
-_JPEG = {6, 7, 33007, 34712, 33003, 33005}
+_RGB, _YCBCR = 2, 6  # photometric interpretations
 _ALPHA = {1, 2}  # ExtraSamples: associated, unassociated
 
 _FATAL = re.compile(r"corrupted tag list|invalid offset to page|invalid page offset|incompletely written|metadata invalid or corrupted")
@@ -59,7 +58,7 @@ def inspect(path: Path) -> ImageInfo:
         dtype = _dtype(path, first)
         about = tiff_metadata.of(tif, sources[0].series)
         stated, guessed = _stated(dtype, first, about), False
-        if _is_inverted(first) and not stated:
+        if photometric.is_inverted(first) and not stated:
             stated = int(first.bitspersample)  # white is the largest value that can be stored
         if dtype.kind in "iu" and dtype.itemsize > 1 and not stated:
             if plane_bytes(sources[0].layout, dtype) <= GUESS_LIMIT:
@@ -100,12 +99,12 @@ def read(path: Path, plane: Plane | None, as_stored: bool = False) -> Picture:
         pixels = _raw(path, tif, source, axes.flat(source.lead, source.at, index))
         if pixels.ndim == 3 and "S" not in source.layout.axes:
             pixels = np.ascontiguousarray(pixels[..., index["C"]])
-        if _has_colormap(keyframe) and not as_stored:
-            return Picture(_coloured(pixels, np.asarray(keyframe.colormap)), 8, about.pixel_size_um)
+        if photometric.has_colormap(keyframe) and not as_stored:
+            return Picture(photometric.coloured(pixels, np.asarray(keyframe.colormap)), 8, about.pixel_size_um)
         stated = _stated(_dtype(path, keyframe), keyframe, about)
-        if _is_inverted(keyframe) and not as_stored:
+        if photometric.is_inverted(keyframe) and not as_stored:
             stated = stated if stated and int(pixels.max()) < 2**stated else int(keyframe.bitspersample)
-            pixels = _inverted(path, pixels, stated)
+            pixels = photometric.inverted(path, pixels, stated)
         bits, guessed = depth.true_bits(pixels, stated)
         pixels = pixels.view(np.uint8) if pixels.dtype == bool else pixels
         return Picture(pixels, bits, about.pixel_size_um, guessed)
@@ -141,7 +140,7 @@ def _sources(path: Path, tif: TiffFile) -> list[_Source]:
 
 def _of_series(path: Path, series: TiffPageSeries) -> list[_Source]:
     page = series.keyframe
-    _refuse_unknown_colours(path, page)
+    photometric.refuse_unknown(path, page)
     _, deep, height, width, _ = page.shaped
     samples = page.samplesperpixel
     if deep > 1 or height * width < 1:
@@ -157,7 +156,7 @@ def _of_series(path: Path, series: TiffPageSeries) -> list[_Source]:
     inside = [("C", samples)] if samples > 1 and not (colour or veiled) else []
     named = axes.named(lead, "C" if inside else "")
     keep = axes.kept(named) + inside + [("Y", height), ("X", width)]
-    keep += [("S", samples)] if colour or veiled else [("S", 3)] if _has_colormap(page) else []
+    keep += [("S", samples)] if colour or veiled else [("S", 3)] if photometric.has_colormap(page) else []
     layout = Layout("".join(axis for axis, _ in keep), tuple(size for _, size in keep))
     return [_Source(series, named, at, layout) for at in axes.places(named)]
 
@@ -207,14 +206,6 @@ def _check_end(path: Path, end: int) -> None:
         raise broken(path, f"its pixels should end at byte {end}, the file ends at byte {size}")
 
 
-def _refuse_unknown_colours(path: Path, page: TiffPage) -> None:
-    known = {_MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _MASK, _LINEAR}
-    if page.photometric in known or (page.photometric == _YCBCR and page.compression in _JPEG):
-        return
-    name = getattr(page.photometric, "name", page.photometric)
-    raise InputError(f"{path.name}: wanted a grey or RGB image, found colour space {name}. Save it as RGB or grey.")
-
-
 def _stated(dtype: np.dtype, page: TiffPage, about: tiff_metadata.About) -> int | None:
     """Bit depth by packed storage, OME or ImageJ metadata, the MaxSampleValue tag, or a description."""
     storage = dtype.itemsize * 8
@@ -223,31 +214,6 @@ def _stated(dtype: np.dtype, page: TiffPage, about: tiff_metadata.About) -> int 
     return about.bits if about.bits and about.bits <= storage else None
 
 
-def _is_inverted(page: TiffPage) -> bool:
-    """Minimum is white; but tifffile marks every mask of 1 bit so, without meaning it: its own reader gives True for True."""
-    return page.photometric == _MINISWHITE and not (page.bitspersample == 1 and page.software.startswith("tifffile"))
-
-
-def _inverted(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
-    if pixels.dtype.kind == "b":
-        return ~pixels
-    if pixels.dtype.kind == "i":
-        return np.bitwise_not(pixels)  # -1 - value: the ends of the range change places
-    if pixels.dtype.kind == "u":
-        return np.subtract(pixels.dtype.type(2**bits - 1), pixels)
-    raise InputError(f'{path.name}: "minimum is white" is not defined for floating point. Save it as "minimum is black".')
-
-
 def _if_one_each(values: tuple[T, ...] | None, layout: Layout, axis: str) -> tuple[T, ...] | None:
     """Metadata may describe more planes than lie in this file."""
     return values if values and len(values) == layout.sizes.get(axis) else None
-
-
-def _has_colormap(page: TiffPage) -> bool:
-    """Whether the values are indices of colours. ImageJ's look-up tables only tint the display: its values are values."""
-    return page.photometric == _PALETTE and page.colormap is not None and not page.is_imagej
-
-
-def _coloured(pixels: np.ndarray, colormap: np.ndarray) -> np.ndarray:
-    table = colormap.T if colormap.max() < 256 else colormap.T >> 8  # some writers put 8 bits where 16 belong
-    return np.ascontiguousarray(table.astype(np.uint8)[pixels])
