@@ -6,12 +6,14 @@ that function takes a default model for an unknown one and holds all tiles of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from core.cells.diameter import IMAGES, estimate
 from core.cells.weights import WIDTHS, Weights, read_weights
 from core.errors import InputError
 from core.progress import Progress, silent
@@ -23,13 +25,6 @@ STEPS: Final = 200  # of flow following at the working scale
 LARGEST_SHARE: Final = 0.4  # of the field; a larger object is background
 MOST_PIXELS: Final = 150_000_000  # of an enlarged field
 NETWORK_SHARE: Final = 0.8  # of the time of a field, for the progress bar
-ESTIMATE_SIDES: Final = (352, 1024)  # px at the working scale looked at for a diameter: four tiles, more where few cells are there
-ESTIMATE_CELLS: Final = 10
-ESTIMATE_IMAGES: Final = 3
-ESTIMATE_ROUNDS: Final = 4
-ESTIMATE_CHANGE: Final = 0.1
-ESTIMATE_STARTS: Final = (0.5, 2.0, 0.25)
-DIAMETERS: Final = (6.0, 400.0)  # px, bounds of the estimate
 
 
 def load_segmenter(weights: Path, device: str | None = None) -> Segmenter:
@@ -115,47 +110,10 @@ class Segmenter:
     def estimate_diameter(self, images: Iterable[np.ndarray], progress: Progress = silent) -> float:
         """Cell diameter (px) common to up to three images (float (Y, X)); the network's own where no cell is found.
 
-        Fixed-point iteration: the centre of each image is segmented at the diameter assumed so far; the median over its cells of
-        2·sqrt(area/π) (the definition of ``cellpose.utils.diameters``) is the next assumption; it ends when that changes by less
-        than 10 %, or after four rounds. It starts at the network's own diameter or, where that finds hardly any cell, at a half,
-        two times or a quarter of it. Clamped to 6..400 px.
+        See `core.cells.diameter.estimate`. ``progress`` is told a fraction of 1.
         """
-        chosen = [_checked(image) for image, _ in zip(images, range(ESTIMATE_IMAGES), strict=False)]
-        told = _Rounds(progress)
-        diameter, areas = self._start(chosen, told)
-        for _ in range(ESTIMATE_ROUNDS):
-            if not len(areas):
-                break
-            before, diameter = diameter, float(np.clip(np.median(2 * np.sqrt(areas / np.pi)), *DIAMETERS))
-            if abs(diameter - before) < ESTIMATE_CHANGE * before or told.done >= ESTIMATE_ROUNDS:
-                break
-            areas = self._areas(chosen, diameter, ESTIMATE_SIDES, told)
-        progress(1.0, 1.0, "cell diameter")
-        return diameter
-
-    def _start(self, images: list[np.ndarray], told: _Rounds) -> tuple[float, np.ndarray]:
-        """The first diameter of several at which there are cells enough, else the one with the most; and the areas found there."""
-        best = (self.diameter_px, self._areas(images, self.diameter_px, ESTIMATE_SIDES, told))
-        for factor in ESTIMATE_STARTS:
-            if len(best[1]) >= ESTIMATE_CELLS or not any(np.ptp(image) > 0 for image in images):
-                break
-            areas = self._areas(images, self.diameter_px * factor, ESTIMATE_SIDES[:1], told, count=False)
-            if len(areas) > len(best[1]):
-                best = (self.diameter_px * factor, areas)
-        return best
-
-    def _areas(self, images: list[np.ndarray], diameter: float, sides: Sequence[int], told: _Rounds, count: bool = True) -> np.ndarray:
-        """Areas (px² of the images) of the cells in their centres: a small part first, a larger one if it holds few cells."""
-        found: list[np.ndarray] = []
-        for side in sides:
-            found = []
-            for k, image in enumerate(images):
-                told(k / len(images))
-                found.append(self._areas_in_centre(image, diameter, side))
-            if sum(map(len, found)) >= ESTIMATE_CELLS:
-                break
-        told.done += count
-        return np.concatenate([np.zeros(0), *found])
+        chosen = [_checked(image) for image in islice(images, IMAGES)]
+        return estimate(chosen, self.diameter_px, self._areas_in_centre, progress)
 
     def _areas_in_centre(self, image: np.ndarray, diameter: float, side: int) -> np.ndarray:
         """Areas (px² of ``image``), measured at the working scale in a square of ``side`` px there."""
@@ -207,17 +165,6 @@ class Segmenter:
         with torch.inference_mode():
             out = self._network(torch.from_numpy(data).to(self.device, memory_format=self._order))[0]
         yield from out.float().cpu().numpy()
-
-
-class _Rounds:
-    """Progress of an estimate in rounds; how many there will be is not known, so the bar never runs back."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress, self.done, self._furthest = progress, 0, 0.0
-
-    def __call__(self, part: float) -> None:
-        self._furthest = max(self._furthest, (self.done + part) / (ESTIMATE_ROUNDS + 1))
-        self.progress(self._furthest, 1.0, "cell diameter")
 
 
 def normalise(image: np.ndarray) -> np.ndarray | None:
