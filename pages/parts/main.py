@@ -27,5 +27,5 @@ page = st.navigation(
     position="top",
 )
 st.set_page_config(page_title=f"{page.title} · Senescope")
-st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "logo.svg"), size="large")
+st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "logo.svg"), size="medium")
 page.run()

@@ -119,21 +119,32 @@ def cell_viewer(
 
     ``height``: of each picture in CSS pixels; None: as the picture is, at most three quarters of the window.
     ``legend``: class names and colours; None: ``CALLS`` where a tile has colours, else one colour for all cells.
-    ``selected``: (fov_id, label) of the cell drawn thick; a click selects at once, before the page runs.
+    ``selected``: (fov_id, label) of the cell drawn thick; None: the one clicked last. A click selects at once, before the
+    page runs, and counts more than ``selected`` in the run that it causes, which the page cannot know of yet.
     ``ruler_px``: diameter of a circle that the user can lay over cells. ``preload``: tiles fetched in the background
     (the next field), so that they are there when the user turns to them.
     """
+    last = _last_click(key)
     data = {
         "tiles": [_message(tile) for tile in tiles],
         "preload": [_source(tile) for tile in preload],
         "columns": columns,
         "height": height,
         "legend": legend or (CALLS if any(tile.colours for tile in tiles) else PLAIN),
-        "selected": list(selected) if selected else None,
+        "selected": [last["fov_id"], last["label"]] if last and (last["now"] or selected is None) else selected,
+        "heard": last["at"] if last else 0,
         "ruler": ruler_px or 0,
     }
     click = _component()(data=data, key=key, on_clicked_change=lambda: None).clicked
     return Click(str(click["fov_id"]), int(click["label"]), int(click["x"]), int(click["y"])) if click else None
+
+
+def _last_click(key: str) -> dict[str, Any] | None:
+    """What the browser told last, and whether it told it just ``now``: known before the viewer is placed in the page."""
+    memory = f"{key}-last-click"
+    click = st.session_state.get(key, {}).get("clicked")
+    st.session_state[memory] = dict(click, now=True) if click else dict(st.session_state.get(memory) or {}, now=False)
+    return st.session_state[memory] if "fov_id" in st.session_state[memory] else None
 
 
 def _message(tile: Tile) -> dict[str, Any]:

@@ -174,6 +174,22 @@ def test_keys(tab) -> None:  # type: ignore[no-untyped-def]
     tab.get_by_text("label=5").wait_for()
 
 
+def test_quick_steps_end_at_the_same_cell_in_picture_and_page(tab, settle: Callable) -> None:  # type: ignore[no-untyped-def]
+    stage = tab.locator(".stage")
+    stage.focus()
+    for key in "nnnpnnpn":
+        stage.press(key)
+        tab.wait_for_timeout(30)
+    tab.get_by_text("label=2, ").wait_for()  # 2 5 9 5 9 2 9 2
+    settle(tab)
+    tab.wait_for_timeout(500)
+    settle(tab)
+    painted(tab)
+    assert tab.get_by_text("label=2, ").is_visible()
+    assert near(colour_at(tab, 50, 100), (255, 255, 255))
+    assert not near(colour_at(tab, 300, 250), (255, 255, 255))
+
+
 def test_toolbar_is_named(tab) -> None:  # type: ignore[no-untyped-def]
     whole = zoom_text(tab)
     tab.get_by_role("button", name="Zoom in (+)").click()

@@ -77,6 +77,7 @@ class Viewer {
     this.outlined = true;
     this.stamp = 0; // counts what makes the outlines of all fields other ones
     this.selected = null;
+    this.told = 0; // when the last click was
     this.light = {
       brightness: 1, contrast: 1,
       get filter() { return this.changed ? `brightness(${this.brightness}) contrast(${this.contrast})` : ''; },
@@ -92,7 +93,8 @@ class Viewer {
   show(data) {
     const before = this.data;
     this.data = data;
-    if (!before || JSON.stringify(before.selected) !== JSON.stringify(data.selected)) this.selected = data.selected;
+    // A message that does not know of the last click yet must not undo it.
+    if (data.heard >= this.told) this.selected = data.selected;
     if (!before || JSON.stringify(before.legend) !== JSON.stringify(data.legend)) {
       this.hidden.clear();
       this.stamp++;
@@ -135,7 +137,8 @@ class Viewer {
     this.selected = label ? [field, label] : null;
     this.spoken.textContent = label ? `Cell ${label} chosen` : 'No cell chosen';
     this.repaint();
-    this.tell('clicked', { fov_id: field, label, x, y });
+    this.told = Math.max(Date.now(), this.told + 1);
+    this.tell('clicked', { fov_id: field, label, x, y, at: this.told });
   }
 
   /* Cells of each class in all fields on screen; null as long as no outlines have come. */
