@@ -46,8 +46,8 @@ class Painting extends Frame {
       const hovered = this.outlines.get(this.hover), selected = this.outlines.get(viewer.selectedIn(this.spec.id));
       if (hovered) this.fill(pen, hovered);
       if (selected) {
-        this.stroke(pen, [selected], '#ffffff', 5 * this.ratio);
-        this.stroke(pen, [selected], viewer.data.legend[this.classOf(selected.label)][1], 2.75 * this.ratio);
+        this.stroke(pen, [selected], '#ffffff', 5.5 * this.ratio);
+        this.stroke(pen, [selected], viewer.data.legend[this.classOf(selected.label)][1], 2.5 * this.ratio);
       }
     }
     if (viewer.data.ruler > 0) this.paintRuler(pen);
