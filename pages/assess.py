@@ -47,8 +47,9 @@ def page() -> None:
         prepare(experiment)
 
 
+@st.fragment(run_every=5)
 def waiting(experiment: Experiment) -> None:
-    """Beside the progress: the images that are being worked on."""
+    """Below the progress: the images that are being worked on, as soon as there are some."""
     if experiment.exists:
         thumbnails(experiment, experiment.fields())
 

@@ -12,7 +12,7 @@ from core.settings import SegmentSettings
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import Experiment, Product
 from pages.parts import address
-from pages.parts.choose import choose_experiment, choose_product, no_experiment
+from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment
 from pages.parts.field_view import browse_fields, labels_file, phase_of, turn_fields
 from pages.parts.job_panel import current_job, job_panel, submit
 from pages.parts.results import how_made, show_table
@@ -35,7 +35,7 @@ def page() -> None:
     job = current_job(experiment, ("segment",))
     if job and job.state == "done":
         made = job.result.replace("\\", "/").rsplit("/", 1)[-1]
-        address.write(job=None, **({"preview": made} if job.params.get("fields") else {"segmentation": made}))
+        address.write(job=None, **({"preview": made, "segmentation": NEW} if job.params.get("fields") else {"segmentation": made}))
     with right:
         product = choose_product(experiment, "segmentations", "segmentation", "Segmentation", "New segmentation …")
     if job:

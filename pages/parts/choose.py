@@ -64,24 +64,40 @@ def no_experiment() -> None:
 
 
 def choose_product(experiment: Experiment, kind: str, name: str, label: str, new: str) -> Product | None:
-    """One of the experiment's products of a kind, the newest unless the address says otherwise; None for a new one."""
+    """One of the experiment's products of a kind, None for a new one.
+
+    Unless the address says otherwise it is the newest; a preview of some fields is offered, but not taken by itself.
+    """
     products = {product.id: product for product in experiment.products(kind)}
     if not products:
         return None
     if address.read(name) not in (NEW, *products):
-        address.write(**{name: next(iter(products))})
+        first = next(iter(products if kind != "segmentations" else _of_all_fields(experiment)), NEW)
+        address.write(**{name: first})
     chosen = choose(label, [NEW, *products], name, lambda one: new if one == NEW else product_words(products[one]), default=NEW)
     return products.get(chosen)
 
 
 def choose_outlines(experiment: Experiment) -> Product | None:
     """An earlier segmentation of all fields to work on, or None for new outlines; asked only where there is one."""
-    wanted = set(experiment.fields()["fov_id"])
-    products = {p.id: p for p in experiment.products("segmentations") if wanted <= {row["fov_id"] for row in p.settings["inputs"]}}
+    products = _of_all_fields(experiment)
     if not products:
         return None
     shown = choose("Outlines of the cells", [NEW, *products], "segmentation", lambda one: "New outlines" if one == NEW else product_words(products[one]), NEW)
     return products.get(shown)
+
+
+def _of_all_fields(experiment: Experiment) -> dict[str, Product]:
+    """The segmentations that hold every field of the experiment, newest first."""
+    wanted = set(experiment.fields()["fov_id"])
+    return {p.id: p for p in experiment.products("segmentations") if wanted <= _fields_of(p)}
+
+
+def _fields_of(product: Product) -> set[str]:
+    try:
+        return {row["fov_id"] for row in product.settings.get("inputs") or ()}
+    except InputError:  # a damaged record
+        return set()
 
 
 def choose_model(kind: str, label: str, key: str, value: str) -> str:

@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:  # AppTest and other ways to run this file alone
     sys.path.insert(0, str(ROOT))
 
+from core.errors import InputError  # noqa: E402 - found only now
+
 PAGES = ROOT / "pages"
 ASSETS = Path(__file__).resolve().parent / "assets"
 
@@ -28,4 +30,7 @@ page = st.navigation(
 )
 st.set_page_config(page_title=f"{page.title} · Senescope")
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "logo.svg"), size="medium")
-page.run()
+try:
+    page.run()
+except InputError as problem:  # what a user can mend is said in plain words, wherever it came up
+    st.error(str(problem), icon=":material/error:")

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import pandas as pd
 
+from core.errors import InputError
+from core.report.words import count
 from core.workspace import Product
 
 
@@ -29,6 +31,9 @@ def when(moment: str) -> str:
 
 
 def product_words(product: Product) -> str:
-    """How a product is named in a list: its id and when it was made."""
-    made = when(product.created)
-    return f"{product.id} · {made}" if made else product.id
+    """How a product is named in a list: its id, how many fields it has, when it was made."""
+    try:
+        fields = count(len(product.settings.get("inputs") or ()), "field")
+    except InputError:
+        return f"{product.id} · damaged"
+    return " · ".join(one for one in (product.id, fields, when(product.created)) if one)

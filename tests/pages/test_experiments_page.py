@@ -141,3 +141,10 @@ def test_a_folder_on_the_server_only_under_allowed_roots(
 def test_an_experiment_without_images_says_so(open_page: Open, workspace: Path) -> None:
     create_experiment("bare")
     assert "Add images first" in words(open_page("experiments", experiment="bare"))
+
+
+def test_a_damaged_table_is_said_in_plain_words(open_page: Open, experiment: Experiment) -> None:
+    experiment.fields_csv.write_bytes(b"\x00\x01 no table")
+    for page in ("assess", "segment", "experiments"):
+        app = open_page(page, experiment=experiment.name)
+        assert "The file is damaged" in words(app) or "found other bytes" in words(app)
