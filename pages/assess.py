@@ -35,6 +35,7 @@ def page() -> None:
     job = current_job(experiment, STAGES)
     if job and job.state == "done":
         arrive(job.stage, job.result)
+        job = None
     with right:
         product = choose_product(experiment, "assessments", "assessment", "Assessment", "New assessment …")
     if job:
@@ -54,8 +55,8 @@ def waiting(experiment: Experiment) -> None:
         thumbnails(experiment, experiment.fields())
 
 
-def arrive(stage: str, result: str | None) -> None:
-    """A job has just ended well: show its product, and let the address forget the job."""
+def arrive(stage: str, result: str) -> None:
+    """A job has just ended well: the address forgets it and names its product."""
     address.write(job=None)
     if stage != "add" and result:
         address.write(assessment=result.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])

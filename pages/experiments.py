@@ -64,7 +64,7 @@ def overview() -> None:
             continue
         numbers = (len(table), table["sample"].nunique(), *(len(experiment.products(kind)) for kind in SHOWN_ON))
         for number, column in zip(numbers, columns[1:], strict=True):
-            column.write(number)
+            column.markdown(str(number))
 
 
 def show(experiment: Experiment) -> None:

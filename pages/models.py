@@ -41,8 +41,15 @@ def page() -> None:
 
 
 def library_table(models: dict[str, Model]) -> None:
-    rows = [{"Model": m.name, "Purpose": KINDS[m.kind], "From": SOURCES[m.source], "Ready": m.path is not None, "Licence": m.licence} for m in models.values()]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    """All models; a click on one shows its card."""
+    rows = [{"Model": m.name, "Purpose": KINDS[m.kind], "Here": m.path is not None, "From": SOURCES[m.source]} for m in models.values()]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="model-table", on_select=pick, selection_mode="single-cell")
+
+
+def pick() -> None:
+    cells = st.session_state["model-table"]["selection"]["cells"]
+    if cells:
+        address.write(model=list_models()[cells[0][0]].name)
 
 
 def show(model: Model, busy: bool) -> None:
@@ -66,7 +73,7 @@ def show(model: Model, busy: bool) -> None:
                 st.success("The file is exactly the one that was recorded.", icon=":material/check:")
     if model.card:
         with st.container(border=True):
-            st.markdown(model.card)
+            st.markdown(model.card.removeprefix(f"# {model.name}"))
 
 
 def import_form() -> None:
@@ -75,7 +82,7 @@ def import_form() -> None:
     file = st.file_uploader("Model file", key="model-file")
     name = st.text_input("Name in the library", value=Path(file.name).stem if file else "")
     kind = st.radio("Purpose", [None, *KINDS], format_func=lambda k: KINDS.get(k or "", "Find out from the file"), horizontal=True)
-    with st.expander("For a classifier file without these values"):
+    with st.expander("Values that a plain classifier file lacks"):
         st.caption("A plain state dict holds weights only. With the mean and standard deviation of its training crops, results are comparable between fields.")
         mean, std, threshold = (
             column.number_input(label, value=None, format="%g")

@@ -36,6 +36,7 @@ def page() -> None:
     if job and job.state == "done":
         made = job.result.replace("\\", "/").rsplit("/", 1)[-1]
         address.write(job=None, **({"preview": made, "segmentation": NEW} if job.params.get("fields") else {"segmentation": made}))
+        job = None
     with right:
         product = choose_product(experiment, "segmentations", "segmentation", "Segmentation", "New segmentation …")
     if job:
@@ -105,11 +106,20 @@ def one_field(experiment: Experiment, shown: str, settings: SegmentSettings) -> 
     except InputError as problem:
         st.error(str(problem), icon=":material/error:")
         return
+    found = estimated(preview, shown) if labels and preview else None
     ruler = settings.diameter_um / pixel_size if settings.diameter_um and pixel_size else settings.diameter_px
-    cell_viewer([tile], key=f"segment-{shown}", ruler_px=ruler or None)
+    cell_viewer([tile], key=f"segment-{shown}", ruler_px=ruler or found or None)
     if labels is not None and preview is not None:
         cells = read_csv(preview.path / "cells.csv", CELLS)
-        st.caption(f"Preview: {count(int((cells['fov_id'] == shown).sum()), 'cell')}, model {preview.settings['settings'].get('model', '')}.")
+        st.caption(f"Preview: {count(int((cells['fov_id'] == shown).sum()), 'cell')}, diameter {found:.0f} px, model {preview.settings['settings']['model']}.")
+    elif not ruler:
+        st.caption("The diameter is estimated from the images. Type one, and a circle of that size lies on the picture as a ruler.")
+
+
+def estimated(preview: Product, shown: str) -> float:
+    """The cell diameter in px that a segmentation used for a field."""
+    fields = read_csv(preview.path / "fields.csv", SEGMENTED_FIELDS)
+    return float(fields.loc[fields["fov_id"] == shown, "diameter_px"].fillna(0).sum())
 
 
 def start(experiment: Experiment, settings: SegmentSettings, fields: list[str] | None) -> None:
