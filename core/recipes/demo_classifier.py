@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from core.classifier.augmentation import Augmentation
 from core.classifier.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from core.classifier.network import build_network
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
@@ -34,7 +33,6 @@ MEAN, SPREAD = 0.0, 0.2  # of intensities scaled by field: their median is 0, th
 TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1060), range(5000, 5008), range(9000, 9012)
 FIELD_PIXELS_UM = (0.5, 0.65, 0.87, 1.1, 1.3)  # common cameras behind objectives of 4x to 10x
 EPOCH_STEPS = 10
-RATE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,19 @@ class Phase:
     batch: int
 
 
-PHASES = (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), Phase(8, CROP_PX, 1, 8))
+@dataclass(frozen=True)
+class Round:
+    """A training with a learning rate that rises, and falls to 0 again."""
+
+    rate: float
+    phases: tuple[Phase, ...]
+
+
+FULL = Phase(8, CROP_PX, 1, 8)
+ROUNDS = (
+    Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL)),
+    Round(6e-4, (Phase(24, 192, 1, 16), FULL)),
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ def gather(seeds: Sequence[int], pixels_um: Sequence[float], masks_vary: bool) -
     return Cells(crops, classes, areas, np.repeat(list(seeds), [len(f[1]) for f in fields]))
 
 
-def batches(cells: Cells, order: np.ndarray, phase: Phase = PHASES[-1]) -> Iterator[tuple[Any, Any]]:
+def batches(cells: Cells, order: np.ndarray, phase: Phase = FULL) -> Iterator[tuple[Any, Any]]:
     """The cells in ``order``, a batch at a time, as ``phase`` sees them."""
     import torch
 
@@ -113,13 +123,10 @@ def batches(cells: Cells, order: np.ndarray, phase: Phase = PHASES[-1]) -> Itera
         yield small, torch.from_numpy(cells.classes[part].astype(np.int64))
 
 
-def phase_of(epoch: int) -> Phase:
+def phase_of(phases: Sequence[Phase], epoch: int) -> Phase:
     """The phase of an epoch (from 1)."""
-    for phase in PHASES:
-        if epoch <= phase.epochs:
-            return phase
-        epoch -= phase.epochs
-    return PHASES[-1]
+    ends = np.cumsum([phase.epochs for phase in phases])
+    return phases[int(np.searchsorted(ends, epoch))]
 
 
 def fresh_network() -> Any:
@@ -144,27 +151,41 @@ def fresh_network() -> Any:
 
 
 def train(scratch: Path, bf16: bool) -> None:
-    """Train through ``PHASES``; the last state lies in ``scratch``/last.pt."""
+    """Train through ``ROUNDS``; the last state of each lies in ``scratch``/round1.pt, round2.pt."""
     import torch
 
     cells, held = gather(TRAINING_SEEDS, FIELD_PIXELS_UM, True), gather(VALIDATION_SEEDS, (0.65,), True)
     say(f"{len(cells)} training cells, {cells.classes.mean():.2f} senescent; {len(held)} validation cells")
+    scratch.mkdir(parents=True, exist_ok=True)
+    network = fresh_network()
+    for number, one in enumerate(ROUNDS, 1):
+        file = scratch / f"round{number}.pt"
+        train_round(network, cells, held, number, one, file, bf16)
+        network.load_state_dict(torch.load(file, weights_only=True)["average"])
+
+
+def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round, file: Path, bf16: bool) -> None:
+    """Train one round, or what is left of it; its state lies in ``file`` after every epoch."""
+    import torch
+
     watched = np.random.default_rng(0).permutation(len(held))[:96]
 
     def training(epoch: int) -> Batches:
-        phase = phase_of(epoch)
-        order = np.random.default_rng((0, epoch)).permutation(len(cells))[: phase.batch * EPOCH_STEPS]
+        phase = phase_of(one.phases, epoch)
+        order = np.random.default_rng((number - 1, epoch)).permutation(len(cells))[: phase.batch * EPOCH_STEPS]
         return batches(cells, order, phase)
 
-    settings = FitSettings(epochs=sum(p.epochs for p in PHASES), steps=EPOCH_STEPS, rate=RATE, average=0.97, bf16=bf16, augmentation=Augmentation())
-    scratch.mkdir(parents=True, exist_ok=True)
-    last = scratch / "last.pt"
-    resume = torch.load(last, weights_only=True) if last.is_file() else None
-    for result in fit(fresh_network(), training, lambda epoch: batches(held, watched, phase_of(epoch)), settings, resume=resume):
-        torch.save(result.resume, scratch / "new.pt")
-        (scratch / "new.pt").replace(last)
-        with (scratch / "history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(result.row()) + "\n")
+    def validation(epoch: int) -> Batches:
+        return batches(held, watched, phase_of(one.phases, epoch))
+
+    epochs = sum(phase.epochs for phase in one.phases)
+    settings = FitSettings(epochs=epochs, steps=EPOCH_STEPS, rate=one.rate, average=0.97, seed=number - 1, bf16=bf16)
+    resume = torch.load(file, weights_only=True) if file.is_file() else None
+    for result in fit(network, training, validation, settings, resume=resume):
+        torch.save(result.resume, file.with_suffix(".new"))
+        file.with_suffix(".new").replace(file)
+        with file.with_suffix(".jsonl").open("a", encoding="utf-8") as history:
+            history.write(json.dumps(result.row()) + "\n")
         say(" ".join(f"{key} {value:.4g}" for key, value in result.row().items()))
 
 
@@ -173,11 +194,11 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
     import torch
 
     network = build_network("efficientnet-b4", CROP_PX)
-    network.load_state_dict(torch.load(scratch / "last.pt", weights_only=True)["average"])
+    network.load_state_dict(torch.load(sorted(scratch.glob("round*.pt"))[-1], weights_only=True)["average"])
     cells = gather(TRAINING_SEEDS[::4], (0.65, 0.87), True)
     order = np.random.default_rng(1).permutation(len(cells))[:256]
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        reestimate_statistics(network, batches(cells, order, replace(PHASES[-1], batch=16)))
+        reestimate_statistics(network, batches(cells, order, replace(FULL, batch=16)))
     held, test = gather(VALIDATION_SEEDS, (0.65,), True), gather(TEST_SEEDS, (0.65,), True)
     threshold = youden_threshold(*probabilities(network, held, bf16))
     checkpoint = Checkpoint(
