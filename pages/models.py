@@ -56,7 +56,8 @@ def show(model: Model, busy: bool) -> None:
     st.subheader(model.name, anchor=False)
     if model.warning:
         st.warning(model.warning, icon=":material/warning:")
-    st.markdown(model.summary)
+    if model.summary not in model.card:
+        st.markdown(model.summary)
     st.caption(f"{KINDS[model.kind]} · {SOURCES[model.source]} · licence: {model.licence or 'not stated'}")
     if model.path is None:
         if st.button("Download", type="primary", icon=":material/download:", disabled=busy):

@@ -24,6 +24,9 @@ TITLES = {
 }
 
 
+KEPT = "Fields that were finished are kept."
+
+
 @st.cache_resource
 def job_store() -> JobStore:
     """The one store of this server; jobs whose process died with an earlier server are marked as interrupted."""
@@ -66,13 +69,13 @@ def _show(job: Job) -> None:
         _under_way(job, title)
     elif job.state == "failed":
         st.error(f"**{title} failed.** {job.error}", icon=":material/error:")
-        _again(job, "Try again", "Correct what the message names, then try again. Fields that were finished are kept.")
+        _again(job, "Try again", f"Correct what the message names, then try again. {KEPT if job.experiment else ''}")
     elif job.state == "interrupted":
         st.warning(f"**{title} was interrupted**, most likely because the computer was switched off.", icon=":material/power_off:")
-        _again(job, "Resume", "Fields that were finished are kept.")
+        _again(job, "Resume", KEPT)
     elif job.state == "cancelled":
         st.info(f"**{title} was cancelled.**", icon=":material/cancel:")
-        _again(job, "Resume", "Fields that were finished are kept.")
+        _again(job, "Resume", KEPT)
 
 
 def _under_way(job: Job, title: str) -> None:

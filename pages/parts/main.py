@@ -30,6 +30,7 @@ page = st.navigation(
 )
 st.set_page_config(page_title=f"{page.title} · Senescope")
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "logo.svg"), size="medium")
+st.html("<style>.stMainBlockContainer {padding-top: 5rem}</style>")  # Streamlit leaves a hand's breadth under the header
 try:
     page.run()
 except InputError as problem:  # what a user can mend is said in plain words, wherever it came up

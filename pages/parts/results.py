@@ -11,6 +11,8 @@ from core.report.cautions import cautions
 from core.report.words import counted, culture, interval, percent
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES
 from core.workspace import Experiment, Product
+from pages.parts import address
+from pages.parts.choose import NEW
 from pages.parts.field_view import browse_fields
 from pages.parts.words import known
 
@@ -58,7 +60,10 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     found = cautions(product.settings, tables.samples, tables.fields, tables.cells, tables.failures, tables.notes)
     if found:
         st.warning("**Before you use these numbers**\n" + "\n".join(f"- {one}" for one in found), icon=":material/warning:")
-    _headline(tables.samples)
+    if int(tables.samples["n_scored"].sum()):
+        _headline(tables.samples)
+    else:
+        _nothing_scored(experiment, tables)
     _downloads(experiment, product)
     left_out = f"Left out ({len(tables.failures)})" if len(tables.failures) else "Left out"
     picture, plots, cultures, fields, missing, made = st.tabs(["Cells in the picture", "Plots", "Cultures", "Fields", left_out, "How it was made"])
@@ -77,9 +82,6 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
 
 
 def _headline(samples: pd.DataFrame) -> None:
-    if samples.empty or not int(samples["n_scored"].sum()):
-        st.error("No cell could be scored. The tabs below say why: see “Left out”.", icon=":material/error:")
-        return
     shown = samples.head(CARDS)
     for column, row in zip(st.columns(max(2, len(shown))), shown.to_dict("records"), strict=False):
         with column.container(border=True):
@@ -88,6 +90,14 @@ def _headline(samples: pd.DataFrame) -> None:
             st.caption(f"95 % interval {interval(row['ci_low'], row['ci_high'])}  \n{counted(row)}, {row['n_excluded']} not scored")
     if len(samples) > CARDS:
         st.caption(f"{len(samples) - CARDS} more cultures in the plot and the tables below.")
+
+
+def _nothing_scored(experiment: Experiment, tables: Tables) -> None:
+    if len(tables.cells):
+        st.error("No cell could be scored: all that were outlined are left out; “Left out” says why.", icon=":material/error:")
+        return
+    st.error("No cell was found. The model or the cell diameter may not suit these images; try them on one field.", icon=":material/error:")
+    address.link("segment", "Try on one field", icon=":material/gesture:", experiment=experiment.name, segmentation=NEW)
 
 
 def _downloads(experiment: Experiment, product: Product) -> None:

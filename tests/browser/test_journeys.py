@@ -144,7 +144,7 @@ def test_segment_preview_then_all(page, server: str, images: list[Path], settle:
 
 def test_models_say_what_they_are_and_refuse_what_is_none(page, server: str, settle: Callable, expect, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     page.goto(f"{server}/models?model=LC4")
-    expect(page.get_by_role("button", name="Download")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_visible(timeout=30_000)
     page.get_by_role("tab", name="Import from a file").click()
     wrong = tmp_path / "wrong.pt"
     wrong.write_bytes(b"no model")

@@ -152,3 +152,10 @@ def test_fields_without_a_scored_cell_are_said_so(open_page: Open, experiment: E
     file = experiment.path / "assessments" / assessment / "samples.csv"
     file.write_text(file.read_text(encoding="utf-8-sig").split("\n")[0] + "\n", encoding="utf-8")
     assert "No cell could be scored" in words(open_page(experiment=experiment.name))
+
+
+def test_fields_without_any_cell_lead_to_the_segment_page(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    for name in ("samples", "cells"):
+        file = experiment.path / "assessments" / assessment / f"{name}.csv"
+        file.write_text(file.read_text(encoding="utf-8-sig").split("\n")[0] + "\n", encoding="utf-8")
+    assert "No cell was found" in words(open_page(experiment=experiment.name))
