@@ -10,7 +10,7 @@ from core.settings import AssessSettings, SegmentSettings
 from core.workspace import Experiment
 from pages.parts import address
 from pages.parts.add_images import add_images
-from pages.parts.choose import choose_experiment, choose_outlines, choose_product
+from pages.parts.choose import choose_experiment, choose_outlines, choose_product, settings_like
 from pages.parts.fields_table import describe_fields, edit_fields
 from pages.parts.job_panel import current_job, job_panel, submit
 from pages.parts.results import show_assessment
@@ -26,11 +26,11 @@ def page() -> None:
         welcome()
         return
     st.title("Assess")
-    left, right = st.columns([1, 1], vertical_alignment="bottom")
+    left, right, new = st.columns([5, 5, 2], vertical_alignment="bottom")
     with left:
         experiment = choose_experiment()
+    new.button("New experiment", on_click=address.write, kwargs={"experiment": None, "assessment": None, "job": None}, icon=":material/add:", width="stretch")
     if experiment is None:
-        st.button("Start with new images", on_click=address.write, kwargs={"experiment": None})
         return
     job = current_job(experiment, STAGES)
     if job and job.state == "done":
@@ -74,7 +74,7 @@ def prepare(experiment: Experiment) -> None:
     st.subheader("2 · Settings", anchor=False)
     outlines = choose_outlines(experiment)
     kinds = {"Scoring": AssessSettings} if outlines else {"Outlines": SegmentSettings, "Scoring": AssessSettings}
-    *segment, assess = settings_form(kinds, "assess")
+    *segment, assess = settings_form(kinds, f"assess-{address.read('like')}", settings_like(experiment, "assessments"))
     st.subheader("3 · Run", anchor=False)
     ready = bool(assess.classifier) and all(one.model for one in segment)
     if st.button(f"Assess {count(len(table), 'field')}", type="primary", disabled=not ready, icon=":material/play_arrow:"):

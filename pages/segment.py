@@ -12,7 +12,7 @@ from core.settings import SegmentSettings
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import Experiment, Product
 from pages.parts import address
-from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment
+from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment, settings_like
 from pages.parts.field_view import browse_fields, labels_file, phase_of, turn_fields
 from pages.parts.job_panel import current_job, job_panel, submit
 from pages.parts.results import how_made, show_table
@@ -72,7 +72,7 @@ def show(experiment: Experiment, product: Product) -> None:
         else:
             st.success("Every field was segmented.", icon=":material/check:")
     with made:
-        how_made(product)
+        how_made(product, "segmentation")
 
 
 def prepare(experiment: Experiment, busy: bool) -> None:
@@ -80,7 +80,8 @@ def prepare(experiment: Experiment, busy: bool) -> None:
     names = experiment.fields()["fov_id"].to_list()
     picture, form = st.columns([3, 2], gap="medium")
     with form:
-        [settings] = settings_form({"Outlines": SegmentSettings}, "segment", columns=2, expanded=True)
+        like = settings_like(experiment, "segmentations")
+        [settings] = settings_form({"Outlines": SegmentSettings}, f"segment-{address.read('like')}", like, columns=2, expanded=True)
         ready = not busy and bool(settings.model)
         with picture:
             shown = turn_fields(names)

@@ -1,6 +1,7 @@
 """Choosers that several pages share: an experiment, one of its products, a model."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -98,6 +99,17 @@ def _fields_of(product: Product) -> set[str]:
         return {row["fov_id"] for row in product.settings.get("inputs") or ()}
     except InputError:  # a damaged record
         return set()
+
+
+def settings_like(experiment: Experiment, kind: str) -> dict[str, Any]:
+    """The settings of the product that the address names as the model for a new one; nothing where it names none."""
+    try:
+        record = experiment.product(kind, address.read("like")).settings
+        upstream = record.get("upstream", {}).get("segmentation")
+        below = experiment.product("segmentations", upstream).settings["settings"] if upstream else {}
+        return {**below, **record["settings"]}
+    except InputError:
+        return {}
 
 
 def choose_model(kind: str, label: str, key: str, value: str) -> str:

@@ -78,7 +78,7 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     with missing:
         _left_out(tables)
     with made:
-        how_made(product)
+        how_made(product, "assessment")
 
 
 def _headline(samples: pd.DataFrame) -> None:
@@ -118,6 +118,7 @@ def _plots(tables: Tables) -> None:
     left, right = st.columns(2)
     left.plotly_chart(figures.probability_histogram(tables.cells))
     right.plotly_chart(figures.area_against_probability(tables.cells))
+    left.plotly_chart(figures.fraction_against_confluence(tables.fields))
 
 
 def show_table(table: pd.DataFrame) -> None:
@@ -141,10 +142,12 @@ def _left_out(tables: Tables) -> None:
         st.caption("A cell that touches the border is cut off, so its shape cannot be judged.")
 
 
-def how_made(product: Product) -> None:
+def how_made(product: Product, name: str) -> None:
+    """Command, models and settings of a product; ``name`` is what the address calls it."""
     settings = product.settings
     st.markdown("**The command that does the same**")
     st.code(settings.get("command", ""), language="bash", wrap_lines=True)
     for kind, model in settings.get("models", {}).items():
         st.markdown(f"**{kind.capitalize()}**: {model.get('name', '')} · SHA-256 `{str(model.get('sha256', ''))[:16]}…` · {model.get('licence', '')}")
+    st.button("Begin a new one with these settings", on_click=address.write, kwargs={name: NEW, "like": product.id, "segmentation": NEW})
     st.json({k: settings.get(k) for k in ("settings", "upstream", "versions", "created")}, expanded=2)

@@ -106,7 +106,7 @@ def assessment(experiment: Experiment, segmentation: str) -> str:
     cells = typed(cells.assign(excluded=False, senescence_probability=[0.9, 0.2] * len(table), senescent=[1, 0] * len(table), area_um2=300.0), ASSESSED_CELLS)
     models = {"classifier": {"name": "demo", "simulated": True, "sha256": "ab" * 32, "licence": "BSD-3-Clause"}}
     record = {"upstream": {"segmentation": segmentation}, "models": models, "inputs": [{"fov_id": f} for f in table["fov_id"]]}
-    with publish(experiment, "assessments", "test-assessment", {"seed": 0}, command="python -m core assess x", **record) as partial:
+    with publish(experiment, "assessments", "test-assessment", {"seed": 5}, command="python -m core assess x", **record) as partial:
         fields = field_table(cells, table.assign(n_cells=2, confluence=0.2))
         failures = typed(pd.DataFrame([{"fov_id": "f9", "file": "images/f9.tif", "error": "the file is empty"}]), FAILURES)
         for name, content in (("cells", cells), ("fields", fields), ("samples", sample_table(fields, bootstrap=100, seed=0)), ("failures", failures)):

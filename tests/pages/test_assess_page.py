@@ -66,7 +66,7 @@ def test_the_demo_starts_a_job_and_shows_it(open_page: Open, store: JobStore) ->
 def test_an_experiment_that_does_not_exist_is_said_so(open_page: Open) -> None:
     app = open_page(experiment="gone")
     assert "There is no experiment “gone”" in words(app)
-    button(app, "Start with new images").click().run()
+    button(app, "New experiment").click().run()
     assert "Assess my images" in labels(app)
 
 
@@ -159,3 +159,11 @@ def test_fields_without_any_cell_lead_to_the_segment_page(open_page: Open, exper
         file = experiment.path / "assessments" / assessment / f"{name}.csv"
         file.write_text(file.read_text(encoding="utf-8-sig").split("\n")[0] + "\n", encoding="utf-8")
     assert "No cell was found" in words(open_page(experiment=experiment.name))
+
+
+def test_the_settings_of_an_earlier_assessment_begin_a_new_one(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    app = open_page(experiment=experiment.name)
+    button(app, "Begin a new one with these settings").click().run()
+    assert not app.exception
+    assert app.query_params["like"] == assessment
+    assert next(n for n in app.number_input if n.label == "Seed").value == 5
