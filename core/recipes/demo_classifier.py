@@ -54,10 +54,7 @@ class Round:
 
 
 FULL = Phase(8, CROP_PX, 1, 8)
-ROUNDS = (
-    Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL)),
-    Round(6e-4, (Phase(24, 192, 1, 16), FULL)),
-)
+ROUNDS = (Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL)),)  # another round gained nothing on validation
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ def fresh_network() -> Any:
 
 
 def train(scratch: Path, bf16: bool) -> None:
-    """Train through ``ROUNDS``; the last state of each lies in ``scratch``/round1.pt, round2.pt."""
+    """Train through ``ROUNDS``; the last state of each lies in ``scratch``/round1.pt and so on."""
     import torch
 
     cells, held = gather(TRAINING_SEEDS, FIELD_PIXELS_UM, True), gather(VALIDATION_SEEDS, (0.65,), True)
@@ -209,7 +206,6 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
         intensity="field",
         pixel_size_um=PIXEL_UM,
         threshold=threshold,
-        card={"name": NAME, "data": "simulated cells of this project", "licence": "BSD-3-Clause"},
         simulated=True,
         state=network.state_dict(),
     )
@@ -217,7 +213,9 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
     save_checkpoint(out / "weights.pt", checkpoint, half=True)
     published = load_checkpoint(out / "weights.pt").network()  # what is scored is what is published, half precision and all
     scores = test_scores(test, *probabilities(published, test, bf16), threshold)
-    scores |= {"validation_auc": round(roc_auc(*probabilities(published, held, bf16)), 4)}
+    scores["validation_auc"] = round(roc_auc(*probabilities(published, held, bf16)), 4)
+    card = {"name": NAME, "data": "simulated cells of this project", "licence": "BSD-3-Clause", "recipe": RECIPE, "scores": scores, "limits": LIMITS}
+    save_checkpoint(out / "weights.pt", replace(checkpoint, card=card), half=True)
     write_card(out, checkpoint, scores)
     say(json.dumps(scores, indent=1))
 
@@ -247,18 +245,20 @@ def test_scores(cells: Cells, classes: np.ndarray, found: np.ndarray, threshold:
     }
 
 
+RECIPE = f"python -m core.recipes.demo_classifier --out core/embedded/{NAME}"
+LIMITS = "Trained on simulated cells only: a demonstration, not fit for scientific or clinical conclusions."
 CARD = """# {name}
 
 An EfficientNet-B4 (one grey channel, one logit, crops of {crop_px} px at {pixel_um} µm a pixel) that tells senescent from other cells
 in **simulated** phase-contrast images.
 
-**Trained on simulated cells only: a demonstration, not fit for scientific or clinical conclusions.** On real images its
+**{limits}** On real images its
 probabilities mean nothing until it is checked against a stain on your own cells.
 
 - Data: cells of {training} simulated fields of 1024 x 1024 px ({low} to {high} µm a pixel) made by this project's simulator; labels are
   the simulator's truth. Outlines were randomly narrowed and widened. Cells that touch the border are left out.
 - Licence: BSD-3-Clause.
-- Recipe: `python -m core.recipes.demo_classifier --out core/embedded/{name}`
+- Recipe: `{recipe}`
 - Decision threshold: {threshold:.3f}, by Youden's index on {validation} simulated validation fields.
 
 | on {tests} simulated test fields of other seeds (0.65 µm a pixel) | |
@@ -279,6 +279,8 @@ def write_card(out: Path, checkpoint: Checkpoint, scores: dict[str, Any]) -> Non
     """card.md for people, model.json for the model library."""
     card = CARD.format(
         name=NAME,
+        limits=LIMITS,
+        recipe=RECIPE,
         crop_px=CROP_PX,
         pixel_um=PIXEL_UM,
         training=len(TRAINING_SEEDS),

@@ -1,4 +1,4 @@
-"""The demo experiment: one simulated culture of three fields, made if needed, then assessed."""
+"""The demo experiment: three simulated cultures of one field each, made if needed, then assessed."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from core.settings import AssessSettings, SegmentSettings, SimulateSettings
 from core.stages.assessing import assess
 from core.stages.simulating import simulate
 
-DEMO = SimulateSettings(samples=1, fields=3, size=1024, seed=7)
+DEMO = SimulateSettings(samples=3, fields=1, size=1024, seed=10)  # a young culture, an old one, a negative control
 
 
 def run(params: dict[str, Any], progress: Progress) -> Path:

@@ -26,7 +26,7 @@ def welcome() -> None:
             begin(name)
     with demo.container(border=True, height="stretch"):
         st.subheader("Try it with the demo experiment", anchor=False)
-        st.markdown("One simulated culture with three fields, assessed in about a minute. Good for looking around; its numbers mean nothing for real cells.")
+        st.markdown("Three simulated cultures, young and old, assessed in about a minute. Good for looking around; the numbers mean nothing for real cells.")
         if st.button("Open the demo experiment", width="stretch", icon=":material/science:"):
             begin_demo()
     if earlier := list_experiments():
