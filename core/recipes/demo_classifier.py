@@ -54,7 +54,7 @@ class Round:
 
 
 FULL = Phase(8, CROP_PX, 1, 8)
-ROUNDS = (Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL)),)  # another round gained nothing on validation
+ROUNDS = (Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL)),)
 
 
 @dataclass(frozen=True)
