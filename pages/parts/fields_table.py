@@ -50,9 +50,12 @@ def edit_fields(experiment: Experiment) -> pd.DataFrame:
         column_order=[c for c in COLUMNS if c not in IF_USED or (table[c] != "").any()],
     )
     changed = typed(edited, FIELDS)
-    if not changed.equals(st.session_state[key]["saved"]):
+    before = st.session_state[key]["saved"]
+    if not changed.equals(before):
         _save(experiment, changed)
         st.session_state[key] |= {"saved": changed, "stamp": _stamp(experiment)}
+        if len(changed) < len(before):
+            st.rerun()  # what stands above the table lists the files that are no field now
     st.caption("Changes are saved at once. A row that you delete leaves the table; its image file stays.")
     unknown = int(changed["pixel_size_um"].isna().sum())
     if unknown:

@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 WORK_MS = 420_000  # a job on a small, busy machine
-SIDE = 320
+SIDE = 448
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,18 @@ def start(page, name: str, files: list[Path], settle: Callable) -> None:  # type
     page.locator("input[type=file]").first.set_input_files(files)
     page.get_by_text("2 · Settings").wait_for(timeout=60_000)
     settle(page)
+
+
+def rename_first_culture(page, name: str) -> None:  # type: ignore[no-untyped-def]
+    """In the table of fields: click the first field, go one column to the right, type."""
+    page.locator("[data-testid=stDataFrame]").first.click(position={"x": 70, "y": 52})
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    editor = page.locator("textarea.gdg-input")
+    editor.wait_for()
+    editor.fill(name)
+    page.wait_for_timeout(300)  # the grid takes the text a moment after it was typed
+    page.keyboard.press("Enter")
 
 
 def finish(page) -> None:  # type: ignore[no-untyped-def]
@@ -101,15 +113,19 @@ def test_own_images_with_a_broken_one_among_them(page, images: list[Path], works
     expect(page.get_by_text("2 files not used")).to_be_visible()
     expect(page.get_by_text("found text that starts with")).to_be_visible()
     expect(page.get_by_text("3 focal planes")).to_be_visible()
+    rename_first_culture(page, "Donor 1 æ")
+    page.wait_for_timeout(1500)
+    settle(page)
+    assert ",Donor 1 æ," in fields.read_text(encoding="utf-8-sig")
     page.get_by_text("Fill in many fields at once").click()
     page.get_by_role("textbox", name="Value").fill("0,65")
     page.get_by_role("textbox", name="Value").press("Enter")
     page.get_by_role("button", name="Set for 2 fields").click()
-    settle(page)
+    expect(page.get_by_text("The pixel size of")).to_have_count(0)
     assert fields.read_text(encoding="utf-8-sig").count("0.65") == 2
     page.get_by_role("button", name="Assess 2 fields").click()
     finish(page)
-    expect(page.get_by_text("Donor1 P3").first).to_be_visible()
+    expect(page.get_by_text("Donor 1 æ P3").first).to_be_visible()
     expect(page.get_by_text("Donor2 P9").first).to_be_visible()
 
 
