@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.dataset.crops import cut_crops
 from core.errors import InputError
 from core.images import Plane, grey, preview, read, read_labels
 from core.report.words import count, grouped, interval, percent
@@ -135,6 +134,8 @@ def _call(row: "pd.Series[Any]") -> str:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def crop(image: Path, plane: Plane, labels: Path, label: int) -> np.ndarray:
-    """One cell with its surroundings dimmed away, 8 bit, for the eye."""
+    """One cell in the middle of its surroundings, 8 bit, for the eye."""
+    from core.dataset.crops import cut_crops  # brings OpenCV, which the first page can do without
+
     pixels = preview(grey(read(image, plane))).astype(np.float32)
     return cut_crops(pixels, read_labels(labels), [label], CROP_PX, background="kept")[0].astype(np.uint8)

@@ -87,7 +87,7 @@ def _under_way(job: Job, title: str) -> None:
     bar.caption(job.message or "Starting …")
     if button.button("Stopping …" if job.cancelling else "Cancel", key=f"cancel-{job.id}", disabled=job.cancelling, width="stretch"):
         job_store().cancel(job.id)
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def _again(job: Job, label: str, hint: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.report import figures, read_csv, zip_product
+from core.report import read_csv, zip_product
 from core.report.cautions import cautions
 from core.report.words import counted, culture, interval, percent
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES
@@ -114,6 +114,8 @@ def _downloads(experiment: Experiment, product: Product) -> None:
 
 
 def _plots(tables: Tables) -> None:
+    from core.report import figures  # brings Plotly, which the first page can do without
+
     st.plotly_chart(figures.fractions_by_sample(tables.samples, tables.fields))
     left, right = st.columns(2)
     left.plotly_chart(figures.probability_histogram(tables.cells))

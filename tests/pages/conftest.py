@@ -68,6 +68,29 @@ def open_page(store: JobStore) -> Callable[..., AppTest]:
 
 
 @pytest.fixture
+def words() -> Callable[[AppTest], str]:
+    """All text on a page."""
+
+    def read(app: AppTest) -> str:
+        kinds = (app.title, app.subheader, app.markdown, app.caption, app.warning, app.error, app.info, app.success)
+        return "\n".join([*(str(e.value) for kind in kinds for e in kind), *(str(t.value.to_dict()) for t in app.table)])
+
+    return read
+
+
+@pytest.fixture
+def click() -> Callable[[AppTest, str], AppTest]:
+    """``click(app, "Run")``: press the button whose label begins so."""
+
+    def press(app: AppTest, label: str) -> AppTest:
+        app = next(b for b in app.button if b.label.startswith(label)).click().run()
+        assert not app.exception, app.exception
+        return app
+
+    return press
+
+
+@pytest.fixture
 def experiment(workspace: Path) -> Experiment:
     """Two fields of two cultures; one has a stain image."""
     made = create_experiment("culture test")

@@ -9,31 +9,20 @@ from core.jobs import JobStore
 from core.workspace import Experiment, create_experiment, experiment_path
 
 Open = Callable[..., AppTest]
-
-
-def button(app: AppTest, label: str) -> object:
-    return next(b for b in app.button if b.label == label)
-
-
-def labels(app: AppTest) -> list[str]:
-    return [b.label for b in app.button]
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.title, app.markdown, app.caption, app.warning, app.error, app.info, app.success, app.subheader)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+Words = Callable[[AppTest], str]
+Click = Callable[[AppTest, str], AppTest]
 
 
 def test_an_empty_workspace_offers_two_ways_to_begin(open_page: Open) -> None:
     app = open_page()
     assert app.title[0].value == "What fraction of your cells is senescent?"
-    assert {"Assess my images", "Open the demo experiment"} <= set(labels(app))
+    assert {"Assess my images", "Open the demo experiment"} <= {b.label for b in app.button}
 
 
-def test_a_new_experiment_gets_a_name_and_goes_into_the_address(open_page: Open) -> None:
+def test_a_new_experiment_gets_a_name_and_goes_into_the_address(open_page: Open, words: Words, click: Click) -> None:
     app = open_page()
     app.text_input[0].set_value("donor 7").run()
-    button(app, "Assess my images").click().run()
+    click(app, "Assess my images")
     assert app.query_params["experiment"] == "donor 7"
     assert experiment_path("donor 7").is_dir()
     assert "1 · Images" in words(app)
@@ -45,53 +34,51 @@ def test_the_default_name_is_free(open_page: Open) -> None:
     assert open_page().text_input[0].value == f"{first}_2"
 
 
-def test_an_unusable_name_is_refused_with_a_reason(open_page: Open) -> None:
+def test_an_unusable_name_is_refused_with_a_reason(open_page: Open, click: Click) -> None:
     app = open_page()
     app.text_input[0].set_value("a/../b").run()
-    button(app, "Assess my images").click().run()
+    click(app, "Assess my images")
     assert not app.exception
     assert app.error
 
 
-def test_the_demo_starts_a_job_and_shows_it(open_page: Open, store: JobStore) -> None:
+def test_the_demo_starts_a_job_and_shows_it(open_page: Open, store: JobStore, words: Words, click: Click) -> None:
     app = open_page()
-    button(app, "Open the demo experiment").click().run()
-    assert not app.exception
+    click(app, "Open the demo experiment")
     [job] = store.active()
     assert job.stage == "demo"
     assert app.query_params["job"] == job.id
-    assert "Cancel" in labels(app), words(app)
+    assert "Cancel" in [b.label for b in app.button], words(app)
 
 
-def test_an_experiment_that_does_not_exist_is_said_so(open_page: Open) -> None:
+def test_an_experiment_that_does_not_exist_is_said_so(open_page: Open, words: Words, click: Click) -> None:
     app = open_page(experiment="gone")
     assert "There is no experiment “gone”" in words(app)
-    button(app, "New experiment").click().run()
-    assert "Assess my images" in labels(app)
+    click(app, "New experiment")
+    assert "Assess my images" in [b.label for b in app.button]
 
 
-def test_settings_and_run(open_page: Open, experiment: Experiment, store: JobStore) -> None:
+def test_settings_and_run(open_page: Open, experiment: Experiment, store: JobStore, words: Words, click: Click) -> None:
     app = open_page(experiment=experiment.name)
     assert "2 · Settings" in words(app)
     flow = next(n for n in app.number_input if n.label == "Flow error allowed")
     flow.set_value(0.6).run()
     assert any("--flow-threshold 0.6" in code.value for code in app.code)
-    button(app, "Assess 2 fields").click().run()
-    assert not app.exception
+    click(app, "Assess 2 fields")
     [job] = store.active()
     assert job.stage == "assess"
     assert job.params["segment"]["flow_threshold"] == 0.6
     assert job.params["experiment"] == str(experiment.path)
 
 
-def test_ready_outlines_can_be_used(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore) -> None:
+def test_ready_outlines_can_be_used(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore, click: Click) -> None:
     app = open_page(experiment=experiment.name, segmentation=segmentation)
     assert not [n for n in app.number_input if n.label == "Flow error allowed"]
-    button(app, "Assess 2 fields").click().run()
+    click(app, "Assess 2 fields")
     assert store.active()[0].params["segmentation"] == segmentation
 
 
-def test_a_result_shows_fraction_interval_cautions_and_what_was_left_out(open_page: Open, experiment: Experiment, assessment: str) -> None:
+def test_a_result_shows_fraction_interval_cautions_and_what_was_left_out(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     app = open_page(experiment=experiment.name)
     assert app.query_params["assessment"] == assessment
     assert {m.label for m in app.metric} == {"MSC1 P4", "MSC2 P9"}
@@ -104,12 +91,12 @@ def test_a_result_shows_fraction_interval_cautions_and_what_was_left_out(open_pa
     assert any("the file is empty" in str(table.value.to_dict()) for table in app.dataframe)
 
 
-def test_another_assessment_can_be_begun_beside_an_old_one(open_page: Open, experiment: Experiment, assessment: str) -> None:
+def test_another_assessment_can_be_begun_beside_an_old_one(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     app = open_page(experiment=experiment.name, assessment="new")
     assert "3 · Run" in words(app)
 
 
-def test_a_running_job_shows_progress_and_time_left(open_page: Open, experiment: Experiment, store: JobStore) -> None:
+def test_a_running_job_shows_progress_and_time_left(open_page: Open, experiment: Experiment, store: JobStore, words: Words, click: Click) -> None:
     id = store.submit("assess", {"experiment": str(experiment.path)}, str(experiment.path))
     store.begin(id)
     store.report(id, 0.25, 1.0, "outlining cells in f01", rate=0.01, advanced=__import__("time").time())
@@ -117,12 +104,14 @@ def test_a_running_job_shows_progress_and_time_left(open_page: Open, experiment:
     shown = words(app)
     assert "outlining cells in f01" in shown
     assert "1 · Images" not in shown
-    button(app, "Cancel").click().run()
+    click(app, "Cancel")
     assert store.get(id).cancelling
 
 
 @pytest.mark.parametrize(("state", "said"), [("failed", "No model"), ("interrupted", "was interrupted"), ("cancelled", "was cancelled")])
-def test_a_job_that_did_not_end_well_says_why_and_can_be_run_again(open_page: Open, experiment: Experiment, store: JobStore, state: str, said: str) -> None:
+def test_a_job_that_did_not_end_well_says_why_and_can_be_run_again(
+    open_page: Open, experiment: Experiment, store: JobStore, state: str, said: str, words: Words, click: Click
+) -> None:
     params = {"experiment": str(experiment.path), "settings": {}}
     id = store.submit("assess", params, str(experiment.path))
     store.begin(id)
@@ -130,9 +119,7 @@ def test_a_job_that_did_not_end_well_says_why_and_can_be_run_again(open_page: Op
     app = open_page(experiment=experiment.name, job=id)
     assert said in words(app)
     assert "2 · Settings" in words(app)
-    again = next(b for b in app.button if b.label in ("Try again", "Resume"))
-    again.click().run()
-    assert not app.exception
+    click(app, "Try again" if state == "failed" else "Resume")
     [job] = store.active()
     assert job.params == params
     assert app.query_params["job"] == job.id
@@ -148,22 +135,22 @@ def test_a_finished_job_leads_to_its_result(open_page: Open, experiment: Experim
     assert app.metric
 
 
-def test_fields_without_a_scored_cell_are_said_so(open_page: Open, experiment: Experiment, assessment: str) -> None:
+def test_fields_without_a_scored_cell_are_said_so(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     file = experiment.path / "assessments" / assessment / "samples.csv"
     file.write_text(file.read_text(encoding="utf-8-sig").split("\n")[0] + "\n", encoding="utf-8")
     assert "No cell could be scored" in words(open_page(experiment=experiment.name))
 
 
-def test_fields_without_any_cell_lead_to_the_segment_page(open_page: Open, experiment: Experiment, assessment: str) -> None:
+def test_fields_without_any_cell_lead_to_the_segment_page(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     for name in ("samples", "cells"):
         file = experiment.path / "assessments" / assessment / f"{name}.csv"
         file.write_text(file.read_text(encoding="utf-8-sig").split("\n")[0] + "\n", encoding="utf-8")
     assert "No cell was found" in words(open_page(experiment=experiment.name))
 
 
-def test_the_settings_of_an_earlier_assessment_begin_a_new_one(open_page: Open, experiment: Experiment, assessment: str) -> None:
+def test_the_settings_of_an_earlier_assessment_begin_a_new_one(open_page: Open, experiment: Experiment, assessment: str, click: Click) -> None:
     app = open_page(experiment=experiment.name)
-    button(app, "Begin a new one with these settings").click().run()
+    click(app, "Begin a new one with these settings")
     assert not app.exception
     assert app.query_params["like"] == assessment
     assert next(n for n in app.number_input if n.label == "Seed").value == 5

@@ -11,24 +11,15 @@ from core.jobs import JobStore
 from core.workspace import Experiment, create_experiment, list_experiments
 
 Open = Callable[..., AppTest]
+Words = Callable[[AppTest], str]
+Click = Callable[[AppTest, str], AppTest]
 
 
-def words(app: AppTest) -> str:
-    kinds = (app.title, app.markdown, app.caption, app.warning, app.error, app.info, app.success)
-    return "\n".join([*(str(e.value) for kind in kinds for e in kind), *(str(t.value.to_dict()) for t in app.table)])
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    app = next(b for b in app.button if b.label.startswith(label)).click().run()
-    assert not app.exception, app.exception
-    return app
-
-
-def test_an_empty_workspace_says_what_to_do(open_page: Open) -> None:
+def test_an_empty_workspace_says_what_to_do(open_page: Open, words: Words) -> None:
     assert "There is no experiment yet" in words(open_page("experiments"))
 
 
-def test_create(open_page: Open) -> None:
+def test_create(open_page: Open, click: Click) -> None:
     app = open_page("experiments")
     next(t for t in app.text_input if t.label == "Name").set_value("æøå 1").run()
     click(app, "Create")
@@ -36,14 +27,14 @@ def test_create(open_page: Open) -> None:
     assert [e.name for e in list_experiments()] == ["æøå 1"]
 
 
-def test_a_name_that_is_taken_is_refused(open_page: Open, experiment: Experiment) -> None:
+def test_a_name_that_is_taken_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     app = open_page("experiments")
     next(t for t in app.text_input if t.label == "Name").set_value(experiment.name).run()
     click(app, "Create")
     assert "exists already" in words(app)
 
 
-def test_the_list_counts(open_page: Open, experiment: Experiment, assessment: str) -> None:
+def test_the_list_counts(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     shown = words(open_page("experiments"))
     assert all(head in shown for head in ("Fields", "Cultures", "Segmentations", "Assessments"))
 
@@ -54,7 +45,7 @@ def test_products_are_listed_with_their_settings(open_page: Open, experiment: Ex
     assert any("test-model" in j.value for j in app.json)
 
 
-def test_one_value_fills_a_column_where_it_is_empty(open_page: Open, experiment: Experiment) -> None:
+def test_one_value_fills_a_column_where_it_is_empty(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     experiment.save_fields(experiment.fields().assign(pixel_size_um=[0.5, None]))
     app = open_page("experiments", experiment=experiment.name)
     assert "The pixel size of 1 field is unknown" in words(app)
@@ -63,7 +54,7 @@ def test_one_value_fills_a_column_where_it_is_empty(open_page: Open, experiment:
     assert experiment.fields()["pixel_size_um"].to_list() == [0.5, 0.25]
 
 
-def test_a_value_that_does_not_fit_is_refused(open_page: Open, experiment: Experiment) -> None:
+def test_a_value_that_does_not_fit_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     experiment.save_fields(experiment.fields().assign(pixel_size_um=None))
     app = open_page("experiments", experiment=experiment.name)
     next(t for t in app.text_input if t.label == "Value").set_value("small").run()
@@ -71,7 +62,7 @@ def test_a_value_that_does_not_fit_is_refused(open_page: Open, experiment: Exper
     assert "wanted a number" in words(app)
 
 
-def test_names_are_read_by_a_pattern_after_a_preview(open_page: Open, experiment: Experiment) -> None:
+def test_names_are_read_by_a_pattern_after_a_preview(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     app = open_page("experiments", experiment=experiment.name)
     pattern = next(t for t in app.text_input if t.label == "How names are built")
     pattern.set_value("{nonsense}").run()
@@ -82,21 +73,21 @@ def test_names_are_read_by_a_pattern_after_a_preview(open_page: Open, experiment
     assert experiment.fields()["condition"].to_list() == ["MSC1", "MSC2"]
 
 
-def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment) -> None:
+def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment, click: Click) -> None:
     app = open_page("experiments", experiment=experiment.name)
     app.file_uploader[0].upload("meta.csv", "fov_id;condition\nMSC1_P4_f01;doxo\n".encode("utf-8-sig")).run()
     click(app, "Write 1 row")
     assert experiment.fields()["condition"].to_list() == ["doxo", ""]
 
 
-def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experiment: Experiment) -> None:
+def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     app = open_page("experiments", experiment=experiment.name)
     app.file_uploader[0].upload("meta.csv", b"fov_id,condition\nnobody,x\n").run()
     click(app, "Write 1 row")
     assert "nobody" in words(app)
 
 
-def test_files_that_are_no_field_are_listed_with_the_reason(open_page: Open, experiment: Experiment) -> None:
+def test_files_that_are_no_field_are_listed_with_the_reason(open_page: Open, experiment: Experiment, words: Words) -> None:
     (experiment.images / "broken.tif").write_text("no image", encoding="utf-8")
     (experiment.images / "lonely_stain.tif").write_bytes((experiment.images / "MSC1_P4_f01_stain.tif").read_bytes())
     shown = words(open_page("experiments", experiment=experiment.name))
@@ -105,7 +96,7 @@ def test_files_that_are_no_field_are_listed_with_the_reason(open_page: Open, exp
     assert "stain image without a phase image" in shown
 
 
-def test_a_file_with_several_planes_is_asked_about(open_page: Open, experiment: Experiment) -> None:
+def test_a_file_with_several_planes_is_asked_about(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     import numpy as np
     import tifffile
 
@@ -121,7 +112,7 @@ def test_a_file_with_several_planes_is_asked_about(open_page: Open, experiment: 
 
 
 def test_a_folder_on_the_server_only_under_allowed_roots(
-    open_page: Open, experiment: Experiment, store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, experiment: Experiment, store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: Words, click: Click
 ) -> None:
     assert "SENESCOPE_ROOTS" in words(open_page("experiments", experiment=experiment.name))
     root = tmp_path / "plates"
@@ -138,12 +129,12 @@ def test_a_folder_on_the_server_only_under_allowed_roots(
     assert (job.stage, job.params["phase"], job.params["link"]) == ("add", [str(root / "a.tif")], True)
 
 
-def test_an_experiment_without_images_says_so(open_page: Open, workspace: Path) -> None:
+def test_an_experiment_without_images_says_so(open_page: Open, workspace: Path, words: Words) -> None:
     create_experiment("bare")
     assert "Add images first" in words(open_page("experiments", experiment="bare"))
 
 
-def test_a_damaged_table_is_said_in_plain_words(open_page: Open, experiment: Experiment) -> None:
+def test_a_damaged_table_is_said_in_plain_words(open_page: Open, experiment: Experiment, words: Words) -> None:
     experiment.fields_csv.write_bytes(b"\x00\x01 no table")
     for page in ("assess", "segment", "experiments"):
         app = open_page(page, experiment=experiment.name)

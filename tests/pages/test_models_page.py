@@ -11,37 +11,28 @@ from core.models import list_models
 from core.models.library import EMBEDDED
 
 Open = Callable[..., AppTest]
+Words = Callable[[AppTest], str]
+Click = Callable[[AppTest, str], AppTest]
 ZOO_NAME = next(name for name, zoo in ZOO.items() if not zoo.unsupported)
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.title, app.subheader, app.markdown, app.caption, app.warning, app.error, app.info, app.success)
-    return "\n".join(str(e.value) for kind in kinds for e in kind)
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    app = next(b for b in app.button if b.label == label).click().run()
-    assert not app.exception, app.exception
-    return app
 
 
 def test_every_model_is_listed(open_page: Open) -> None:
     assert set(open_page("models").dataframe[0].value["Model"]) == {m.name for m in list_models()}
 
 
-def test_a_card_says_licence_and_source(open_page: Open) -> None:
+def test_a_card_says_licence_and_source(open_page: Open, words: Words) -> None:
     shown = words(open_page("models", model=ZOO_NAME))
     assert ZOO[ZOO_NAME].licence in shown
     assert "Cellpose zoo" in shown
 
 
-def test_a_download_is_a_job(open_page: Open, store: JobStore) -> None:
+def test_a_download_is_a_job(open_page: Open, store: JobStore, click: Click) -> None:
     click(open_page("models", model=ZOO_NAME), "Download")
     [job] = store.active()
     assert (job.stage, job.params) == ("download", {"name": ZOO_NAME})
 
 
-def test_a_failed_download_says_why(open_page: Open, store: JobStore) -> None:
+def test_a_failed_download_says_why(open_page: Open, store: JobStore, words: Words, click: Click) -> None:
     id = store.submit("download", {"name": ZOO_NAME}, "")
     store.begin(id)
     store.finish(id, "failed", error="the server cannot be reached")
@@ -51,7 +42,7 @@ def test_a_failed_download_says_why(open_page: Open, store: JobStore) -> None:
     assert "cannot be reached" not in words(app)
 
 
-def test_a_file_that_is_no_model_is_refused_in_plain_words(open_page: Open) -> None:
+def test_a_file_that_is_no_model_is_refused_in_plain_words(open_page: Open, click: Click) -> None:
     app = open_page("models")
     app.file_uploader[0].upload("my model.pt", b"not a model").run()
     click(app, "Check and import")
@@ -60,6 +51,6 @@ def test_a_file_that_is_no_model_is_refused_in_plain_words(open_page: Open) -> N
 
 
 @pytest.mark.parametrize("model", [f.name for f in EMBEDDED.iterdir() if f.is_dir()])
-def test_embedded_models_can_be_verified(open_page: Open, model: str) -> None:
+def test_embedded_models_can_be_verified(open_page: Open, model: str, words: Words, click: Click) -> None:
     app = click(open_page("models", model=model), "Verify")
     assert "exactly the one" in words(app)

@@ -8,32 +8,24 @@ from core.jobs import JobStore
 from core.workspace import Experiment, create_experiment
 
 Open = Callable[..., AppTest]
+Words = Callable[[AppTest], str]
+Click = Callable[[AppTest, str], AppTest]
 
 
-def words(app: AppTest) -> str:
-    return "\n".join(str(e.value) for kind in (app.title, app.markdown, app.caption, app.warning, app.error, app.info, app.success) for e in kind)
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    app = next(b for b in app.button if b.label == label).click().run()
-    assert not app.exception, app.exception
-    return app
-
-
-def test_without_an_experiment_it_says_where_to_begin(open_page: Open) -> None:
+def test_without_an_experiment_it_says_where_to_begin(open_page: Open, words: Words) -> None:
     assert "There is no experiment yet" in words(open_page("segment"))
 
 
-def test_without_a_chosen_experiment_it_asks_for_one(open_page: Open, experiment: Experiment) -> None:
+def test_without_a_chosen_experiment_it_asks_for_one(open_page: Open, experiment: Experiment, words: Words) -> None:
     assert "Choose an experiment above" in words(open_page("segment"))
 
 
-def test_without_images_it_leads_to_where_they_are_added(open_page: Open, workspace: object) -> None:
+def test_without_images_it_leads_to_where_they_are_added(open_page: Open, workspace: object, words: Words) -> None:
     create_experiment("bare")
     assert "no images yet" in words(open_page("segment", experiment="bare"))
 
 
-def test_a_preview_is_a_job_on_one_field(open_page: Open, experiment: Experiment, store: JobStore) -> None:
+def test_a_preview_is_a_job_on_one_field(open_page: Open, experiment: Experiment, store: JobStore, click: Click) -> None:
     second = experiment.fields()["fov_id"][1]
     app = open_page("segment", experiment=experiment.name, field=second)
     next(n for n in app.number_input if n.label == "Cell diameter (px)").set_value(42.0).run()
@@ -43,12 +35,12 @@ def test_a_preview_is_a_job_on_one_field(open_page: Open, experiment: Experiment
     assert job.params["settings"]["diameter_px"] == 42.0
 
 
-def test_all_fields_are_a_job_too(open_page: Open, experiment: Experiment, store: JobStore) -> None:
+def test_all_fields_are_a_job_too(open_page: Open, experiment: Experiment, store: JobStore, click: Click) -> None:
     click(open_page("segment", experiment=experiment.name), "Segment all 2 fields")
     assert store.active()[0].params["fields"] is None
 
 
-def test_a_finished_preview_stays_beside_the_settings(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore) -> None:
+def test_a_finished_preview_stays_beside_the_settings(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore, words: Words) -> None:
     id = store.submit("segment", {"fields": ["MSC1_P4_f01"]}, str(experiment.path))
     store.begin(id)
     store.finish(id, "done", result=str(experiment.path / "segmentations" / segmentation))
@@ -57,7 +49,7 @@ def test_a_finished_preview_stays_beside_the_settings(open_page: Open, experimen
     assert "Preview: 2 cells" in words(app)
 
 
-def test_a_segmentation_shows_counts_and_can_be_assessed(open_page: Open, experiment: Experiment, segmentation: str) -> None:
+def test_a_segmentation_shows_counts_and_can_be_assessed(open_page: Open, experiment: Experiment, segmentation: str, words: Words, click: Click) -> None:
     app = open_page("segment", experiment=experiment.name)
     assert app.query_params["segmentation"] == segmentation
     assert "**4 cells** in 2 fields" in words(app)
@@ -66,7 +58,7 @@ def test_a_segmentation_shows_counts_and_can_be_assessed(open_page: Open, experi
     assert app.title[0].value == "Assess"
 
 
-def test_next_and_previous_turn_the_fields(open_page: Open, experiment: Experiment, segmentation: str) -> None:
+def test_next_and_previous_turn_the_fields(open_page: Open, experiment: Experiment, segmentation: str, click: Click) -> None:
     app = open_page("segment", experiment=experiment.name)
     first, second = experiment.fields()["fov_id"]
     click(app, "Next")
