@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.errors import InputError
 from core.report.words import count
-from core.workspace import KINDS, Experiment, create_experiment, list_experiments
+from core.workspace import KINDS, Experiment, checked_name, create_experiment, list_experiments
 from pages.parts import address
 from pages.parts.add_images import add_images
 from pages.parts.choose import choose_experiment
@@ -37,7 +37,7 @@ def create() -> None:
     name = st.text_input("Name", key="new-experiment", placeholder="MSC donor 3, passage 4")
     if st.button("Create", type="primary", disabled=not name.strip()):
         try:
-            address.write(experiment=create_experiment(name.strip()).name, job=None)
+            address.write(experiment=create_experiment(checked_name(name.strip(), "experiment name")).name, job=None)
         except InputError as problem:
             st.error(str(problem), icon=":material/error:")
         else:

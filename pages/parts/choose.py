@@ -1,13 +1,14 @@
 """Choosers that several pages share: an experiment, one of its products, a model."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core.errors import InputError
 from core.models import Model, find_model, list_models
-from core.workspace import Experiment, Product, experiment_path, list_experiments
+from core.workspace import Experiment, Product, allowed_path, allowed_roots, experiment_path, list_experiments
 from pages.parts import address, job_panel
 from pages.parts.words import product_words
 
@@ -113,16 +114,29 @@ def settings_like(experiment: Experiment, kind: str) -> dict[str, Any]:
 
 
 def choose_model(kind: str, label: str, key: str, value: str) -> str:
-    """A model by name, or a file on the server; shows what the model is and what to beware of."""
+    """A model by name, or a file in an allowed folder of the server; says what the model is and what to beware of.
+
+    "" where nothing usable is chosen. A model that is not there is never replaced by another one.
+    """
     models = {model.name: model for model in list_models(kind)}
-    names = [*models, FROM_FILE]
+    names = [*models, *([FROM_FILE] if allowed_roots() else [])]
+    start = value if value in models else FROM_FILE if FROM_FILE in names and Path(value).is_absolute() else None
     picked = st.selectbox(
-        label, names, index=names.index(value if value in models else FROM_FILE), format_func=lambda n: model_words(models.get(n), n), key=key
+        label,
+        names,
+        index=names.index(start) if start else None,
+        format_func=lambda n: model_words(models.get(n), n),
+        placeholder="Choose …",
+        key=key,
+        persist_state="page",
     )
+    if picked is None:
+        st.error(f"The model {value} is not in the library. Choose another one, or import it on the models page.", icon=":material/error:")
+        return ""
     if picked == FROM_FILE:
         return _model_file(kind, key, "" if value in models else value)
     _model_notes(models[picked])
-    return picked
+    return picked if models[picked].path else ""
 
 
 def model_words(model: Model | None, name: str) -> str:
@@ -132,14 +146,16 @@ def model_words(model: Model | None, name: str) -> str:
 
 
 def _model_file(kind: str, key: str, value: str) -> str:
-    path = st.text_input("Path of the model file", value=value, key=f"{key}-path", persist_state="page", placeholder="/data/models/my_model")
-    if not path:
+    text = st.text_input("Path of the model file", value=value, key=f"{key}-path", persist_state="page", placeholder=str(allowed_roots()[0] / "my_model"))
+    if not text:
         st.info("Name a file, or import one on the models page so that it has a name and a licence.", icon=":material/info:")
         return ""
     try:
+        path = str(allowed_path(text))
         find_model(path, kind)
     except InputError as problem:
-        st.error(str(problem))
+        st.error(str(problem), icon=":material/error:")
+        return ""
     return path
 
 

@@ -5,7 +5,7 @@ from datetime import date
 import streamlit as st
 
 from core.errors import InputError
-from core.workspace import Experiment, create_experiment, experiment_path, list_experiments
+from core.workspace import Experiment, checked_name, create_experiment, experiment_path, list_experiments
 from pages.parts import address
 from pages.parts.job_panel import submit
 
@@ -44,7 +44,7 @@ def free_name(stem: str) -> str:
 
 def begin(name: str) -> None:
     try:
-        experiment = create_experiment(name.strip())
+        experiment = create_experiment(checked_name(name.strip(), "experiment name"))
     except InputError as problem:
         st.error(str(problem), icon=":material/error:")
         return

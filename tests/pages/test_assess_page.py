@@ -1,6 +1,7 @@
 """The first page: empty, with an experiment, with a job in every state, with a result."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -34,12 +35,21 @@ def test_the_default_name_is_free(open_page: Open) -> None:
     assert open_page().text_input[0].value == f"{first}_2"
 
 
-def test_an_unusable_name_is_refused_with_a_reason(open_page: Open, click: Click) -> None:
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_name_that_is_a_path_is_refused(open_page: Open, click: Click, tmp_path: Path, outside: bool) -> None:
     app = open_page()
-    app.text_input[0].set_value("a/../b").run()
+    app.text_input[0].set_value(str(tmp_path / "elsewhere") if outside else "a/../b").run()
     click(app, "Assess my images")
-    assert not app.exception
-    assert app.error
+    assert "contains a path" in app.error[0].value
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_model_that_is_gone_is_not_replaced(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
+    file = experiment.path / "assessments" / assessment / "settings.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"seed": 5', '"seed": 5, "classifier": "gone"', 1), encoding="utf-8")
+    app = open_page(experiment=experiment.name, assessment="new", like=assessment)
+    assert "The model gone is not in the library" in words(app)
+    assert next(b for b in app.button if b.label.startswith("Assess 2")).disabled
 
 
 def test_the_demo_starts_a_job_and_shows_it(open_page: Open, store: JobStore, words: Words, click: Click) -> None:

@@ -65,3 +65,10 @@ def test_next_and_previous_turn_the_fields(open_page: Open, experiment: Experime
     assert app.query_params["field"] == second
     click(app, "Previous")
     assert app.query_params["field"] == first
+
+
+def test_a_model_that_is_not_downloaded_leads_to_the_models_page(open_page: Open, experiment: Experiment, words: Words) -> None:
+    app = open_page("segment", experiment=experiment.name)
+    app.selectbox(key="segment--model").select("LC4").run()
+    assert "not on this machine yet" in words(app)
+    assert next(b for b in app.button if b.label.startswith("Segment all")).disabled
