@@ -22,7 +22,7 @@ class Classifier:
 
     Batch normalisation is folded into the convolutions and the swish works in place, which is a third faster on a CPU and
     gives the same probabilities within 1e-5. ``precision="bf16"`` is twice as fast again where ``bf16_is_quick``, with
-    probabilities that differ in the third decimal. In a process of its own call ``core.memory.keep_freed_memory`` first.
+    probabilities that differ by up to about 0.01. In a process of its own call ``core.memory.keep_freed_memory`` first.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: str | None = None, precision: Precision = "fp32") -> None:
