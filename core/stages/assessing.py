@@ -57,11 +57,11 @@ def assess(
         segmentation = experiment.product("segmentations", segment(path, segmenting, None, part(progress, 0, SEGMENT_SHARE, 1.0)).name)
     else:
         segmentation = experiment.product("segmentations", segmentation_id)
-    fields = chosen_fields(experiment, None)
+    fields, table = chosen_fields(experiment, None), experiment.fields()
     payload = {
         "settings": vars(settings) | {"classifier": model.sha256},
         "segmentation": segmentation.id,
-        "fields": experiment.fields().astype(object).where(experiment.fields().notna(), None).to_dict("records"),
+        "fields": table.astype(object).where(table.notna(), None).to_dict("records"),
         "inputs": inputs(experiment, fields),
     }
     about = {

@@ -39,11 +39,8 @@ class Failures:
 
 
 def read_phase(experiment: Experiment, fov: FieldOfView) -> Picture:
-    """The phase image of a field; its pixel size is the one in fields.csv, else the file's own."""
-    path, plane = experiment.resolve(fov.phase)
-    if not fov.phase:
-        raise InputError(f"Field {fov.fov_id}: no phase image is named in fields.csv.")
-    return read(path, plane)
+    """The phase image of a field, as its file gives it."""
+    return read(*experiment.resolve(fov.phase))
 
 
 def chosen_fields(experiment: Experiment, wanted: Sequence[str] | None) -> list[FieldOfView]:
@@ -93,7 +90,7 @@ def part(progress: Progress, done: float, share: float, total: float, about: str
 
 
 def fail_if_all(failures: Failures, n_fields: int, what: str, where: Path) -> None:
-    """Nothing usable is an error, not an empty product."""
-    if n_fields and len({r["fov_id"] for r in failures.rows}) >= n_fields:
+    """Nothing usable is an error, not an empty product. A row without a field is a file that belongs to none, so it does not count."""
+    if n_fields and len({r["fov_id"] for r in failures.rows} - {""}) >= n_fields:
         lines = "; ".join(f"{r['file']}: {r['error']}" for r in failures.rows[:5])
         raise InputError(f"{where}: none of the {n_fields} fields could be {what}. {lines}")

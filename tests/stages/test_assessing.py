@@ -112,6 +112,21 @@ def test_a_field_without_cells_has_no_fraction(tmp_path: Path, classifier_file: 
     assert pd.isna(row["ci_low"])
 
 
+def test_a_label_file_that_belongs_to_no_field_does_not_fail_the_others(tmp_path: Path, classifier_file: Callable[..., Path]) -> None:
+    from core.stages.adding import Addition, add
+
+    write_image(tmp_path / "a.tif", np.random.default_rng(0).integers(0, 900, (64, 64), dtype=np.uint16))
+    labels = np.zeros((64, 64), np.int32)
+    labels[20:40, 20:40] = 1
+    for name in ("a_labels.tif", "nobody_labels.tif"):
+        write_labels(tmp_path / name, labels)
+    add(tmp_path / "exp", Addition(phase=[str(tmp_path / "a.tif")], labels=[str(tmp_path / "a_labels.tif"), str(tmp_path / "nobody_labels.tif")]))
+    (product,) = Experiment(tmp_path / "exp").products("segmentations")
+    made = assess(tmp_path / "exp", product.id, classifier=str(classifier_file()))
+    assert list(read_csv(made / "fields.csv", ASSESSED_FIELDS)["n_scored"]) == [1]
+    assert list(read_csv(made / "failures.csv", FAILURES)["fov_id"]) == [""]
+
+
 def test_wrong_names_are_refused(experiment: Path, segmentation: str, classifier_file: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="no-such-model"):
         assess(experiment, segmentation, classifier="no-such-model")
