@@ -9,7 +9,6 @@ when it was interrupted.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
@@ -25,6 +24,7 @@ from core.classifier.network import build_network
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
 from core.classifier.training import Batches, FitSettings, fit, reestimate_statistics, score
 from core.dataset.crops import cut_crops, normalise, scale_intensity
+from core.recipes.describing import write_description
 
 NAME = "demo-simulated"
 CROP_PX = 380
@@ -291,20 +291,7 @@ def write_card(out: Path, checkpoint: Checkpoint, scores: dict[str, Any]) -> Non
         tests=len(TEST_SEEDS),
         **scores,
     )
-    (out / "card.md").write_text(card, encoding="utf-8", newline="\n")
-    model = {
-        "name": NAME,
-        "kind": "classifier",
-        "summary": "EfficientNet-B4 trained on simulated cells: for the demo only.",
-        "licence": "BSD-3-Clause",
-        "source": "embedded",
-        "file": "weights.pt",
-        "sha256": hashlib.sha256((out / "weights.pt").read_bytes()).hexdigest(),
-        "card": "card.md",
-        "simulated": True,
-        "scores": scores,
-    }
-    (out / "model.json").write_text(json.dumps(model, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    write_description(out, "classifier", "EfficientNet-B4 trained on simulated cells: for the demo only.", card, scores, simulated=True)
 
 
 def say(text: str) -> None:

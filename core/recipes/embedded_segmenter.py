@@ -10,7 +10,6 @@ Training goes in two phases: the real fields alone, then real and simulated fiel
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from core.recipes.describing import write_description
 
 HELD_BACK = tuple(f"set{i:02d}" for i in range(33, 41))
 TRAINED = tuple(f"set{i:02d}" for i in range(1, 33))
@@ -159,20 +160,8 @@ def describe(out: Path, scores: dict[str, Any]) -> None:
     mean = [f"| {g} | {sum(r['group'] == g for r in rows)} | {m['ap50']:.3f} | {m['ap75']:.3f} |" for g, m in scores["mean"].items()]
     each = [f"| {r['field']} | {r['true_cells']} | {r['found_cells']} | {r['diameter_px']} | {r['ap50']:.3f} | {r['ap75']:.3f} |" for r in rows]
     text = CARD.format(name=out.name, n_trained=len(TRAINED), n_simulated=len(SIMULATED_SEEDS), means="\n".join(mean), fields="\n".join(each))
-    (out / "card.md").write_text(text, encoding="utf-8", newline="\n")
-    model = {
-        "name": out.name,
-        "kind": "segmenter",
-        "summary": "Cells in phase contrast, any adherent line; trained on real and simulated fields.",
-        "licence": "BSD-3-Clause",
-        "source": "embedded",
-        "file": "weights.pt",
-        "sha256": hashlib.sha256((out / "weights.pt").read_bytes()).hexdigest(),
-        "card": "card.md",
-        "simulated": False,
-        "scores": scores["mean"],
-    }
-    (out / "model.json").write_text(json.dumps(model, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    summary = "Cells in phase contrast, any adherent line; trained on real and simulated fields."
+    write_description(out, "segmenter", summary, text, scores["mean"], simulated=False)
 
 
 def main() -> None:
