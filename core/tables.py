@@ -42,6 +42,30 @@ CELLS: Final[Mapping[str, str]] = {  # of a segmentation: one row a cell, always
     "touches_border": "boolean",
 }
 
+AGREEMENT: Final[Mapping[str, str]] = {  # found outlines against true ones, one row a field
+    "fov_id": "str",
+    "true_cells": "Int64",
+    "found_cells": "Int64",
+    "ap50": "Float64",  # TP / (TP + FP + FN) at IoU 0.5; empty where there was nothing to find and nothing was found
+    "ap75": "Float64",
+    "ap_mean": "Float64",  # over IoU 0.5, 0.55 ... 0.95
+    "f1_50": "Float64",
+    "merges": "Int64",  # found cells that hold two or more true cells
+    "splits": "Int64",  # true cells found in two or more parts
+}
+
+TUNING_HISTORY: Final[Mapping[str, str]] = {  # of a fine-tuning, one row an epoch
+    "epoch": "Int64",
+    "train_loss": "Float64",
+    "held_back_loss": "Float64",  # empty where no field is held back
+    "seconds": "Float64",
+}
+
+BEFORE_AFTER: Final[Mapping[str, str]] = {  # of a fine-tuning: two rows a held-back field
+    **AGREEMENT,
+    "model": "str",  # "before" or "after"
+}
+
 ASSESSED_CELLS: Final[Mapping[str, str]] = {
     "cell_id": "str",  # "<fov_id>:<label>"
     "fov_id": "str",
