@@ -37,6 +37,41 @@ class AssessSettings:
     decimal_comma: bool = setting(False, "CSV with decimal comma", "Semicolons between columns and a comma in numbers, for Excel in many European languages.")
 
 
+SIGNALS = ("brightfield", "colour", "gated", "fluorescence", "binary", "raw")
+PROPOSALS = ("best", "negative control", "Otsu", "triangle", "Li", "stability")
+REGISTRATIONS = ("similarity", "translation", "affine", "none")
+
+
+@dataclass(frozen=True)
+class AnnotateSettings:
+    """How a stain image becomes a class for every cell: stain signal, alignment, threshold, spots, smallest stained part."""
+
+    signal: str = setting(
+        "brightfield",
+        "Kind of stain image",
+        "brightfield: dark stain, red filter or white light. colour: X-gal unmixed from a colour image. gated: brightfield, kept only where the colour "
+        "image shows stain. fluorescence: bright stain. binary: a ready layer, 0 is unstained. raw: as it is.",
+        choices=SIGNALS,
+    )
+    marker: str = setting("SA-beta-gal", "Marker", "Name of the ageing marker, written into every table.")
+    threshold: str = setting("auto", "Stain threshold", "In units of the stain signal; a pixel above it is stained. auto: as proposed.")
+    proposal: str = setting("best", "Proposed threshold", "best: from the negative controls, else Otsu over the cells.", choices=PROPOSALS)
+    control_positive: float = setting(0.05, "Positive control cells allowed", "Share of the negative-control cells that may be positive.", low=0, high=0.5)
+    min_spot_px: int = setting(20, "Smallest stain spot (px)", "Smaller spots are not stain.", low=1, high=1_000_000, option="min_spot")
+    min_spot_um2: float = setting(0.0, "Smallest stain spot (µm²)", "Used where the pixel size is known; 0: use the value in px.", low=0, high=1_000_000)
+    min_fraction: float = setting(0.05, "Smallest stained part of a cell", "Share of the cell's area; 0: one stained spot is enough.", low=0, high=1)
+    connectivity: int = setting(8, "Neighbours in a spot", "8: spots that touch at a corner are one, as in Fiji; 4: only along an edge.", choices=(8, 4))
+    register: str = setting("similarity", "Alignment of stain to phase", "affine only where two different cameras were used.", choices=REGISTRATIONS)
+    consensus: bool = setting(True, "Consensus alignment for failed pairs", "A pair that cannot be aligned takes the alignment of its imaging session.")
+    pad_stain: bool = setting(False, "Accept stain images of another size", "They are cropped or padded at their right and lower border before alignment.")
+    background_px: float = setting(0.0, "Background scale (px)", "Light changes more slowly than this; 0: an eighth of the field.", low=0, high=10_000)
+    stain_vector: str = setting("", "Stain colour", "Optical density in red, green, blue, e.g. '0.88 0.40 0.25'; empty: X-gal.")
+    gate: float = setting(0.06, "Colour gate", "Optical density of stain that the colour image must show; kind 'gated' only.", low=0, high=4)
+    raw_stain: str = setting("dark", "Raw stain is", "Kind 'raw' only.", choices=("dark", "bright"))
+    min_covered: float = setting(0.9, "Smallest covered part of a cell", "A cell that the aligned stain image covers less is left without class.", low=0, high=1)
+    per_line: bool = setting(False, "A threshold for every line", "Lines are then not comparable: use it only where staining differed.")
+
+
 @dataclass(frozen=True)
 class SimulateSettings:
     """A simulated experiment with known truth."""

@@ -123,6 +123,44 @@ ASSESSED_SAMPLES: Final[Mapping[str, str]] = {
     "ci_method": "str",
 }
 
+ANNOTATED_CELLS: Final[Mapping[str, str]] = {  # of an annotation: one row a cell
+    "fov_id": "str",
+    "label": "Int64",
+    "sample": "str",
+    "role": "str",
+    "marker": "str",
+    "y_px": "Float64",
+    "x_px": "Float64",
+    "area_px": "Int64",
+    "touches_border": "boolean",
+    "covered_fraction": "Float64",  # share of the cell that the aligned stain image covers
+    "stained_area_px": "Int64",  # above the threshold, spots smaller than the smallest spot removed
+    "stained_fraction": "Float64",  # stained_area_px / area_px
+    "mean_signal": "Float64",  # of the stain signal over the covered part of the cell, before small spots are removed
+    "critical_threshold": "Float64",  # the cell is positive at every threshold below this one
+    "automatic_class": "Int64",  # 1 stained, 0 not; empty where the stain image does not cover the cell
+    "decision": "str",  # what a person decided, one of DECISIONS; "" where nobody did
+    "curated_class": "Int64",  # 1 positive, 0 negative; empty where nobody decided, or on "cannot tell" and "exclude"
+    "class": "Int64",  # curated where a person decided, else automatic; empty: not to be used
+    "fragile": "boolean",  # the automatic class changes within the residual of the alignment
+}
+
+DECISIONS: Final = ("positive", "negative", "cannot tell", "exclude")
+UNDO: Final = "undo"  # a row that takes back the rater's last standing decision on that cell
+
+CURATION: Final[Mapping[str, str]] = {  # append-only: one row a key press; the rows of a cell are read in order
+    "segmentation": "str",  # whose labels these are
+    "fov_id": "str",
+    "label": "Int64",
+    "decision": "str",  # one of DECISIONS, or UNDO
+    "rater": "str",
+    "time": "str",  # ISO 8601, UTC
+    "y_px": "Float64",  # centroid and area of the cell: to recognise it in another segmentation
+    "x_px": "Float64",
+    "area_px": "Int64",
+    "carried_from": "str",  # "" where decided here, else "<segmentation>:<label>" that it was carried over from
+}
+
 FAILURES: Final[Mapping[str, str]] = {  # what was left out of a product, and why
     "fov_id": "str",
     "file": "str",
