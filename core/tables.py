@@ -161,6 +161,24 @@ CURATION: Final[Mapping[str, str]] = {  # append-only: one row a key press; the 
     "carried_from": "str",  # "" where decided here, else "<segmentation>:<label>" that it was carried over from
 }
 
+REGISTRATIONS: Final[Mapping[str, str]] = {  # one row a field with a stain or colour image
+    "fov_id": "str",
+    "method": "str",  # "translation", "similarity", "affine", "none"
+    "a": "Float64",  # x_stain = a * x_phase + b * y_phase + tx, px, pixel centres at whole numbers
+    "b": "Float64",
+    "tx": "Float64",
+    "c": "Float64",  # y_stain = c * x_phase + d * y_phase + ty
+    "d": "Float64",
+    "ty": "Float64",
+    "score": "Float64",  # how far the agreement stands out of chance, in standard deviations
+    "residual_px": "Float64",  # estimated mean displacement that is left
+    "verdict": "str",  # one of VERDICTS
+    "reason": "str",
+    "source": "str",  # one of REGISTRATION_SOURCES
+}
+VERDICTS: Final = ("pass", "check", "fail")  # use it; look at it first; do not use it
+REGISTRATION_SOURCES: Final = ("own", "consensus", "manual", "none")  # found in this pair, in its session, by hand, not at all
+
 FAILURES: Final[Mapping[str, str]] = {  # what was left out of a product, and why
     "fov_id": "str",
     "file": "str",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("images", "cells", "stain", "dataset", "classifier", "statistics", "report", "simulate")
+ROOMS = ("images", "cells", "stain", "dataset", "classifier", "statistics", "report", "simulate", "registration")
 SHARED = {"core.errors", "core.progress", "core.tables", "core.settings", "core.memory"}
 
 

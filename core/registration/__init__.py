@@ -1,0 +1,12 @@
+"""Registration of a stain or colour image to the phase image of the same field.
+
+``register(phase, stain, method="similarity", *, pad=False) -> Registration`` finds it for one pair,
+``consensus(registrations) -> Consensus`` pools the good ones of one imaging session for the others,
+``warp(image, registration, shape)`` and ``coverage(registration, stain_shape, shape)`` apply it,
+``nudged(registration, dy, dx, rotation_deg, scale, shape=...)`` moves it by hand,
+``checkerboard``, ``false_colour`` and ``blink`` show it.
+"""
+
+from core.registration.values import METHODS, PARAMETERS, Registration, displacement, from_row, unregistered
+
+__all__ = ["METHODS", "PARAMETERS", "Registration", "displacement", "from_row", "unregistered"]
