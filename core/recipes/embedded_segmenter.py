@@ -5,8 +5,8 @@
 
 ``FOLDER`` holds ``images/setNN.tif`` and ``masks/setNN_instances.png``: the 40 hand-outlined phase-contrast fields of
 Usiigaci (Tsai et al. 2019, doi 10.1016/j.softx.2019.02.007; MIT licence). ``set33`` to ``set40`` are never trained on.
-Training goes in two phases: the real fields alone, then real and simulated fields together. It resumes from
-``--scratch`` when it was interrupted.
+Training goes in three phases: the real fields alone; real and simulated fields; these and simulated dense layers of
+spindles. It resumes from ``--scratch`` when it was interrupted.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from core.recipes.describing import write_description
 HELD_BACK = tuple(f"set{i:02d}" for i in range(33, 41))
 TRAINED = tuple(f"set{i:02d}" for i in range(1, 33))
 SIMULATED_SEEDS = range(40_000, 40_036)
+LAYER_SEEDS = range(50_000, 50_040)
 SIMULATED_SCORE_SEEDS = range(70_000, 70_006)
 SIMULATED_PIXEL_UM = (0.5, 0.65, 0.87, 1.1)
 
@@ -45,8 +46,16 @@ def simulated_field(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return field.phase, field.labels
 
 
-def train(real: Path, out: Path, scratch: Path, steps_real: int, steps_mixed: int) -> None:
-    """Train both phases and publish half-precision weights to ``out``."""
+def layer_field(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image and true label image of one simulated dense layer of spindles."""
+    from core.simulate.layer import simulate_layer
+
+    layer = simulate_layer(seed)
+    return layer.image, layer.labels
+
+
+def train(real: Path, out: Path, scratch: Path, steps_real: int, steps_mixed: int, steps_dense: int) -> None:
+    """Train all phases and publish half-precision weights to ``out``."""
     import torch
 
     from core.cells.training import Plan, new_network, prepare
@@ -58,6 +67,8 @@ def train(real: Path, out: Path, scratch: Path, steps_real: int, steps_mixed: in
     _phase(network, fields, Plan(steps=steps_real, decay=steps_real * 6 // 5), scratch / "real.pt")
     mixed = fields + [prepare(*simulated_field(seed), weight=0.6) for seed in SIMULATED_SEEDS]
     _phase(network, mixed, Plan(steps=steps_mixed, rate=1.2e-3, warmup=40, scale_range=0.8, seed=1), scratch / "mixed.pt")
+    dense = mixed + [prepare(*layer_field(seed), weight=0.8) for seed in LAYER_SEEDS]
+    _phase(network, dense, Plan(steps=steps_dense, rate=1.2e-3, warmup=40, scale_range=0.8, seed=2), scratch / "dense.pt")
     out.mkdir(parents=True, exist_ok=True)
     half = {k: v.half() if v.is_floating_point() and not k.startswith("diam") else v for k, v in network.state_dict().items()}
     torch.save({k: v.contiguous() for k, v in half.items()}, out / "weights.pt")
@@ -172,9 +183,10 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path("training.partial"))
     parser.add_argument("--steps-real", type=int, default=750)
     parser.add_argument("--steps-mixed", type=int, default=450)
+    parser.add_argument("--steps-dense", type=int, default=2000)
     arguments = parser.parse_args()
     if arguments.what == "train":
-        train(arguments.real, arguments.out, arguments.scratch, arguments.steps_real, arguments.steps_mixed)
+        train(arguments.real, arguments.out, arguments.scratch, arguments.steps_real, arguments.steps_mixed, arguments.steps_dense)
     else:
         scores = score(arguments.real, arguments.out)
         describe(arguments.out, scores)
