@@ -26,6 +26,22 @@ class SegmentSettings:
 
 
 @dataclass(frozen=True)
+class TuneSettings:
+    """How a Cellpose 3 model is trained further on corrected outlines."""
+
+    model: str = setting(EMBEDDED_SEGMENTER, "Start from", "A name from the model library or a Cellpose 3 model file.", kind="segmenter")
+    epochs: int = setting(20, "Epochs", "Rounds over the training fields.", low=1, high=2000)
+    tiles: int = setting(8, "Tiles a field", "Random pieces of 224 px, at the working scale, of every training field in one epoch.", low=1, high=1000)
+    held_back: float = setting(0.25, "Held back", "Share of the fields that is kept for measuring, in whole cultures.", low=0, high=0.9)
+    rate: float = setting(3e-4, "Learning rate", "Larger learns faster, and forgets more of what the model knew.", low=1e-7, high=1, step=1e-4)
+    batch: int = setting(8, "Tiles a step", "More need more memory.", low=1, high=256)
+    scale_range: float = setting(0.5, "Scale range", "Cells are shown larger and smaller by up to half of this share.", low=0, high=1)
+    weight_decay: float = setting(1e-5, "Weight decay", low=0, high=1, step=1e-5)
+    seed: int = setting(0, "Seed", "Makes the split and the training repeatable.", low=0, high=2**31 - 1)
+    device: str = setting("auto", "Device", "auto: a CUDA or Apple graphics processor where there is one.", choices=("auto", "cpu", "cuda", "mps"))
+
+
+@dataclass(frozen=True)
 class AssessSettings:
     """How segmented cells are scored and counted."""
 

@@ -61,6 +61,14 @@ TUNING_HISTORY: Final[Mapping[str, str]] = {  # of a fine-tuning, one row an epo
     "seconds": "Float64",
 }
 
+TUNING_FIELDS: Final[Mapping[str, str]] = {  # of a fine-tuning: what it was made from
+    "fov_id": "str",
+    "sample": "str",
+    "part": "str",  # "train" or "held back"
+    "n_cells": "Int64",
+    "corrections": "Int64",  # empty where the outlines were imported: nobody knows what they were before
+}
+
 BEFORE_AFTER: Final[Mapping[str, str]] = {  # of a fine-tuning: two rows a held-back field
     **AGREEMENT,
     "model": "str",  # "before" or "after"

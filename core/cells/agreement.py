@@ -5,6 +5,7 @@ Stringer et al. 2021, doi 10.1038/s41592-020-01018-x), averaged from 0.5 to 0.95
 """
 
 from dataclasses import dataclass
+from math import nan
 from typing import Final
 
 import numpy as np
@@ -45,13 +46,13 @@ def agreement(truth: np.ndarray, found: np.ndarray) -> Agreement:
     counts = int(truth.max(initial=0)), int(found.max(initial=0))
     overlap = _overlap(truth, found, counts)
     if not any(counts):
-        return Agreement(0, 0, *[float("nan")] * 4, 0, 0)
+        return Agreement(0, 0, nan, nan, nan, nan, merges=0, splits=0)
     from cellpose import metrics
 
     ap, tp, fp, fn = metrics.average_precision(truth, found, threshold=list(IOUS))
     f1 = 2 * tp[0] / (2 * tp[0] + fp[0] + fn[0])
-    at75 = IOUS.index(0.75)
-    return Agreement(*counts, float(ap[0]), float(ap[at75]), float(ap.mean()), float(f1), _joined(overlap), _joined(overlap.T))
+    ap75 = ap[IOUS.index(0.75)]
+    return Agreement(counts[0], counts[1], float(ap[0]), float(ap75), float(ap.mean()), float(f1), _joined(overlap), _joined(overlap.T))
 
 
 def _renumbered(*labels: np.ndarray) -> list[np.ndarray]:

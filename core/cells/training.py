@@ -17,6 +17,7 @@ from cellpose.resnet_torch import CPnet
 from scipy import ndimage
 from torch import Tensor, nn
 
+from core.cells.segmentation import normalise
 from core.errors import InputError
 
 DIAM_MEAN = 30.0
@@ -69,14 +70,23 @@ def prepare(image: np.ndarray, labels: np.ndarray, weight: float = 1.0) -> Train
 
     ``image`` is (Y, X) of any numeric dtype, ``labels`` an integer (Y, X) label image. Of a label in several pieces
     the largest is kept: flows are defined for one piece only.
+
+    Raises
+    ------
+    InputError
+        The sizes differ, there is no cell, the image has no contrast or holds NaN or infinite values.
     """
     if image.shape != labels.shape:
         raise InputError(f"The image is {image.shape} and its labels are {labels.shape}; they must have the same size.")
     whole = largest_pieces(labels)
     if whole.max() == 0:
         raise InputError("A training field needs at least one labelled cell; this one has none.")
+    if not np.isfinite(image).all():
+        raise InputError("A training image needs finite intensities; this one holds NaN or infinite values.")
+    grey = normalise(image)
+    if grey is None:
+        raise InputError("A training image needs contrast; this one is constant.")
     flows = dynamics.masks_to_flows(whole.astype(int)).astype(np.float32)
-    grey = transforms.normalize99(image.astype(np.float32)).astype(np.float32)
     return TrainingField(
         image=np.stack([grey, np.zeros_like(grey)]),
         targets=np.concatenate([(whole > 0)[np.newaxis].astype(np.float32), flows]),
@@ -147,15 +157,26 @@ def draw(fields: Sequence[TrainingField], plan: Plan, rng: np.random.Generator) 
     """One batch of augmented tiles: images (N, 2, 224, 224) and targets (N, 3, 224, 224), float32."""
     weights = np.array([f.weight for f in fields])
     chosen = [fields[i] for i in rng.choice(len(fields), plan.batch, p=weights / weights.sum())]
+    return tiles(chosen, rng, plan.scale_range)
+
+
+def tiles(
+    chosen: Sequence[TrainingField], rng: np.random.Generator, scale_range: float, diam_mean: float = DIAM_MEAN, contrast: bool = True
+) -> tuple[Tensor, Tensor]:
+    """One randomly placed, turned, flipped and scaled tile of each field of ``chosen``; shapes as in `draw`.
+
+    Cells come to a mean diameter of ``diam_mean`` px, times 1 ± half of ``scale_range``.
+    """
     np.random.seed(int(rng.integers(2**31)))  # noqa: NPY002  Cellpose draws its rotations from the global generator
     images, targets, _ = transforms.random_rotate_and_resize(
         [f.image for f in chosen],
         Y=[f.targets for f in chosen],
-        rescale=[f.diameter_px / DIAM_MEAN for f in chosen],
-        scale_range=plan.scale_range,
+        rescale=[f.diameter_px / diam_mean for f in chosen],
+        scale_range=scale_range,
         xy=(TILE, TILE),
     )
-    images[:, 0] = np.stack([vary_contrast(tile, rng) for tile in images[:, 0]])
+    if contrast:
+        images[:, 0] = np.stack([vary_contrast(tile, rng) for tile in images[:, 0]])
     return torch.from_numpy(images), torch.from_numpy(targets)
 
 

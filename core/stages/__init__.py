@@ -24,5 +24,6 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "segment": _lazy("segmenting"),
     "assess": _lazy("assessing"),
     "demo": _lazy("demonstrating"),
+    "tune": _lazy("tuning"),
     "download": _lazy("downloading"),
 }
