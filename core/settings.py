@@ -81,6 +81,8 @@ class AnnotateSettings:
     consensus: bool = setting(True, "Consensus alignment for failed pairs", "A pair that cannot be aligned takes the alignment of its imaging session.")
     pad_stain: bool = setting(False, "Accept stain images of another size", "They are cropped or padded at their right and lower border before alignment.")
     background_px: float = setting(0.0, "Background scale (px)", "Light changes more slowly than this; 0: an eighth of the field.", low=0, high=10_000)
+    blank: str = setting("", "Blank image", "File of an empty field under the light of the stain image; empty: the light is estimated from every field.")
+    colour_blank: str = setting("", "Blank colour image", "The same for the colour image.")
     stain_vector: str = setting("", "Stain colour", "Optical density in red, green, blue, e.g. '0.88 0.40 0.25'; empty: X-gal.")
     gate: float = setting(0.06, "Colour gate", "Optical density of stain that the colour image must show; kind 'gated' only.", low=0, high=4)
     raw_stain: str = setting("dark", "Raw stain is", "Kind 'raw' only.", choices=("dark", "bright"))

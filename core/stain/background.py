@@ -88,13 +88,12 @@ def _weighted(design: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np
 
 def _smoothed(rest: np.ndarray, weights: np.ndarray, sigma: float) -> np.ndarray:
     """Weighted Gaussian mean; where little background is near, the polynomial alone is trusted."""
-    kernel = {"sigmaX": max(sigma, 0.3), "borderType": cv2.BORDER_REFLECT}
-    total = cv2.GaussianBlur(weights * rest, (0, 0), **kernel)
-    return total / (cv2.GaussianBlur(weights, (0, 0), **kernel) + 0.1)
+    total, trust = (cv2.GaussianBlur(layer, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REFLECT) for layer in (weights * rest, weights))
+    return total / (trust + 0.1)
 
 
 def _enlarged(surface: np.ndarray, shape: tuple[int, ...], step: int) -> np.ndarray:
     """Back to the pixels of the field: block k has its middle at ``step * (k + 0.5) - 0.5``."""
     at_y, at_x = ((np.arange(size, dtype=np.float32) + 0.5) / step - 0.5 for size in shape)
-    grid = np.meshgrid(at_x, at_y)
-    return cv2.remap(surface, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    columns, rows = np.meshgrid(at_x, at_y)
+    return cv2.remap(surface, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
