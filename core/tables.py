@@ -187,6 +187,50 @@ REGISTRATIONS: Final[Mapping[str, str]] = {  # one row a field with a stain or c
 VERDICTS: Final = ("pass", "check", "fail")  # use it; look at it first; do not use it
 REGISTRATION_SOURCES: Final = ("own", "consensus", "manual", "none")  # found in this pair, in its session, by hand, not at all
 
+METRICS: Final[Mapping[str, str]] = {  # of an evaluation: one row a metric
+    "metric": "str",  # short name, e.g. "auc"
+    "name": "str",
+    "value": "Float64",
+    "ci_low": "Float64",  # 95 % interval over cultures (fields where there is one culture)
+    "ci_high": "Float64",
+    "n_clusters": "Int64",
+}
+
+PREDICTIONS: Final[Mapping[str, str]] = {  # of an evaluation: one row a cell
+    "cell_id": "str",  # "<fov_id>:<label>"
+    "fov_id": "str",
+    "label": "Int64",
+    "sample": "str",
+    "split": "str",
+    "class": "Int64",  # 1 stained, 0 not
+    "senescence_probability": "Float64",
+    "predicted": "Int64",  # 1 at or above the threshold
+}
+
+EVALUATED_CULTURES: Final[Mapping[str, str]] = {  # of an evaluation: one row a culture
+    "sample": "str",
+    "role": "str",
+    "passage": "str",
+    "condition": "str",
+    "n_fields": "Int64",
+    "n_scored": "Int64",
+    "n_stained": "Int64",
+    "n_predicted": "Int64",
+    "stained_fraction": "Float64",  # plain count of stained cells
+    "stained_low": "Float64",  # 95 % intervals
+    "stained_high": "Float64",
+    "predicted_fraction": "Float64",  # plain count of cells called senescent
+    "predicted_low": "Float64",
+    "predicted_high": "Float64",
+    "corrected_fraction": "Float64",  # predicted_fraction corrected for sensitivity and specificity on the other cultures
+    "ci_low": "Float64",  # of corrected_fraction
+    "ci_high": "Float64",
+    "ci_method": "str",
+    "auc": "Float64",
+    "sensitivity": "Float64",
+    "specificity": "Float64",
+}
+
 FAILURES: Final[Mapping[str, str]] = {  # what was left out of a product, and why
     "fov_id": "str",
     "file": "str",
