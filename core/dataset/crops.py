@@ -96,8 +96,7 @@ def iterate_crops(
     """
     _check(image, labels, crop_px, scale, background)
     boxes = bounding_boxes(labels, ids)
-    if scale < 1:
-        image = cv2.GaussianBlur(np.asarray(image, np.float32), (0, 0), (1 / scale - 1) / 2)
+    image = smoothed(image, scale)
     for start in range(0, len(boxes), batch):
         part = slice(start, start + batch)
         yield np.stack([_cut(image, labels, i, box, crop_px, scale, background) for i, box in zip(ids[part], boxes[part], strict=True)])
@@ -146,12 +145,25 @@ def _cut(image: NDArray, labels: NDArray, cell: int, box: NDArray, crop_px: int,
         first = middle - crop_px // 2
         pixels = _window(image, first, crop_px).astype(np.float32)
         return pixels if background == "kept" else np.where(_window(labels, first, crop_px) == cell, pixels, np.float32(0))
+    pixels, mask = magnified(image, labels, cell, box, crop_px, scale)
+    return pixels if background == "kept" else pixels * mask
+
+
+def magnified(image: NDArray, labels: NDArray, cell: int, box: NDArray, crop_px: int, scale: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """One cell at another magnification: pixels (crop_px, crop_px), background kept, and its mask of the same shape.
+
+    ``image`` is smoothed already where cells shrink (``smoothed``); ``box`` is the cell's row of ``bounding_boxes``.
+    """
+    middle = ((box[:2] + box[2:]) // 2).astype(int)
     reach = math.ceil(crop_px / scale / 2) + 2
     pixels = _resampled(_window(image, middle - reach, 2 * reach + 1).astype(np.float32), reach, crop_px, scale, cv2.INTER_LINEAR)
-    if background == "kept":
-        return pixels
     mask = (_window(labels, middle - reach, 2 * reach + 1) == cell).astype(np.uint8)
-    return pixels * _resampled(mask, reach, crop_px, scale, cv2.INTER_NEAREST)
+    return pixels, _resampled(mask, reach, crop_px, scale, cv2.INTER_NEAREST).astype(bool)
+
+
+def smoothed(image: NDArray, scale: float) -> NDArray:
+    """The field as it is before it shrinks: a Gaussian against aliasing where ``scale`` < 1, else the image itself."""
+    return cv2.GaussianBlur(np.asarray(image, np.float32), (0, 0), (1 / scale - 1) / 2) if scale < 1 else image
 
 
 def _window(array: NDArray, first: NDArray, side: int) -> NDArray:

@@ -1,0 +1,125 @@
+"""The report of a dataset in plain sentences, worst first."""
+
+from typing import Any
+
+import pandas as pd
+
+from core.dataset.split import SPLITS
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+FEW = 20  # cells of a class in a set
+CONFOUNDED = 0.7
+CUT_OFF, NOISY = 0.05, 0.1
+NAMES = {"train": "training", "validation": "validation", "test": "test"}
+CLASSES = {0: "not senescent", 1: "senescent"}
+
+
+def warnings_of(manifest: pd.DataFrame, report: dict[str, Any]) -> list[dict[str, str]]:
+    """What a user must know before training: [{"level": "error" | "warning" | "note", "text": ...}, ...], worst first.
+
+    ``report`` holds ``counts``, ``shared_fields``, ``shared_cultures``, ``near_duplicates``, ``confounding`` and ``left_out``.
+    """
+    found = [*_balance(report["counts"]), *_leaks(report), *_lonely(manifest), *_cells(manifest), *_confounded(report["confounding"]), *_left_out(report)]
+    order = (ERROR, WARNING, NOTE)
+    return [{"level": level, "text": text} for level, text in sorted(found, key=lambda one: order.index(one[0]))]
+
+
+def _balance(counts: dict[str, dict[str, int]]) -> list[tuple[str, str]]:
+    out = []
+    for c in (0, 1):
+        if not sum(counts[s][str(c)] for s in SPLITS):
+            out.append((ERROR, f"There is no {CLASSES[c]} cell in the whole dataset: a classifier cannot be trained or tested on one class."))
+    if out:
+        return out
+    for split in SPLITS:
+        if not sum(counts[split].values()):
+            out.append((ERROR if split == "train" else WARNING, _empty(split)))
+            continue
+        for c in (0, 1):
+            n = counts[split][str(c)]
+            if n == 0:
+                out.append((ERROR, f"The {NAMES[split]} set has no {CLASSES[c]} cell. Move a culture that has some, or annotate more."))
+            elif n < FEW:
+                out.append((WARNING, f"The {NAMES[split]} set has only {n} {CLASSES[c]} cell{'s' * (n != 1)}; numbers that rest on so few are rough."))
+    return out
+
+
+def _empty(split: str) -> str:
+    if split == "train":
+        return "There is no culture to train on."
+    use = "to choose the best epoch and the threshold" if split == "validation" else "to test the finished classifier"
+    return f"There is no culture left {use}. Add cultures, or split by something finer."
+
+
+def _leaks(report: dict[str, Any]) -> list[tuple[str, str]]:
+    out = []
+    fields, cultures, twins = report["shared_fields"], report["shared_cultures"], report["near_duplicates"]
+    if report.get("fields_in_test") and fields:
+        both = sum(1 for f in fields if f["test"] and f["train"])
+        out.append(
+            (
+                ERROR,
+                f"{both} of {report['fields_in_test']} test fields are also in training: the test set is not independent, and its results will look too good.",
+            )
+        )
+    elif fields:
+        out.append((ERROR, f"{_several(len(fields), 'field')} on both sides of the split: cells of one image are alike, results will look too good."))
+    if cultures:
+        names = ", ".join(c["name"] for c in cultures[:5]) + (", …" if len(cultures) > 5 else "")
+        out.append((ERROR, f"{_several(len(cultures), 'culture')} on both sides of the split ({names}): the classifier may recognise the culture."))
+    if twins["pairs"]:
+        out.append(
+            (
+                WARNING,
+                f"{twins['cells_in_test']} test and {twins['cells_in_validation']} validation cells look the same as a cell of another set: "
+                "overlapping fields, or a file twice?",
+            )
+        )
+    return out
+
+
+def _several(n: int, noun: str) -> str:
+    return f"{n} {noun} lies" if n == 1 else f"{n} {noun}s lie"
+
+
+def _lonely(manifest: pd.DataFrame) -> list[tuple[str, str]]:
+    """A culture that is the only one of its class: culture and class cannot be told apart."""
+    out = []
+    for c in (0, 1):
+        groups = manifest.loc[manifest["class"] == c, "group"].unique()
+        if len(groups) == 1 and manifest["group"].nunique() > 1:
+            out.append((WARNING, f"Every {CLASSES[c]} cell comes from one culture ({groups[0] or 'unnamed'}): the classifier may learn that culture instead."))
+    if manifest["group"].nunique() == 1:
+        out.append((WARNING, "All cells come from one culture: nothing can be said about how the classifier does on another one."))
+    return out
+
+
+def _cells(manifest: pd.DataFrame) -> list[tuple[str, str]]:
+    out = []
+    cut, fragile, border = (float(manifest[c].fillna(False).astype(float).mean()) for c in ("cut_off", "fragile", "touches_border"))
+    if cut >= 1:
+        out.append((ERROR, "Every cell is larger than the crop: the classifier sees only their middles. Choose a larger crop."))
+    elif cut > CUT_OFF:
+        out.append((WARNING, f"{cut:.0%} of the cells are larger than the crop and cut off. Choose a larger crop."))
+    if fragile > NOISY:
+        out.append((WARNING, f"{fragile:.0%} of the classes are fragile: they change within the error of the alignment of stain and phase (label noise)."))
+    if border > 0.2:
+        out.append((NOTE, f"{border:.0%} of the cells touch the border of their field and are incomplete."))
+    scales = manifest["pixel_size_um"].dropna()
+    if len(scales) and not manifest["rescaled"].fillna(False).any() and scales.max() / max(scales.min(), 1e-9) > 1.1:
+        out.append((WARNING, f"Pixel sizes differ ({scales.min():g} to {scales.max():g} µm) and cells are not brought to a common one."))
+    return out
+
+
+def _confounded(confounding: dict[str, dict[str, float | None]]) -> list[tuple[str, str]]:
+    out = []
+    for name, aucs in confounding.items():
+        known = [(s, aucs[s]) for s in ("test", "validation", "train") if aucs[s] is not None]
+        if known and (known[0][1] or 0) >= CONFOUNDED:
+            split, auc = known[0]
+            out.append((WARNING, f"{name.capitalize()} alone tells the classes apart (AUC {auc:.2f} on {NAMES[split]}): a classifier must do better than that."))
+    return out
+
+
+def _left_out(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(NOTE, f"{n} cell{'s' * (n != 1)} left out: {reason}.") for reason, n in report["left_out"].items()]
