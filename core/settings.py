@@ -98,3 +98,26 @@ class SimulateSettings:
     fields: int = setting(3, "Fields a culture", low=1, high=96)
     size: int = setting(1024, "Field size (px)", "Width and height.", low=128, high=8192)
     seed: int = setting(0, "Seed", "The same seed gives the same experiment.", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """How annotated cells become crops, and which culture goes to training, validation and test."""
+
+    crop_px: int = setting(380, "Crop size (px)", "Larger cells are cut off; 0: as advised from the cells.", low=0, high=2048, option="crop_size")
+    group: str = setting("sample", "Never split", "Cells of one group stay together: sample, donor, passage, well, or another column of the field table.")
+    validation: float = setting(0.15, "Share for validation", "Of the cells; chooses the epoch and the threshold.", low=0, high=0.9)
+    test: float = setting(0.15, "Share for test", "Of the cells; looked at once, at the end.", low=0, high=0.9)
+    seed: int = setting(0, "Seed", "Another seed proposes another split.", low=0, high=2**31 - 1)
+    background: str = setting("black", "Around the cell", "black: as in the original pipeline. kept: the surroundings are shown.", choices=("black", "kept"))
+    intensity: str = setting(
+        "range",
+        "Intensity",
+        "range: divided by the camera's white, as in the original pipeline. field: relative to the field's own median and spread, "
+        "whatever the exposure (as the embedded classifier).",
+        choices=("range", "field"),
+    )
+    pixel_size_um: float = setting(
+        0.0, "Common pixel size (µm)", "Cells are rescaled to it; 0: not rescaled. The embedded classifier: 1.", low=0, high=100, option="pixel_size"
+    )
+    leave_out_fragile: bool = setting(False, "Leave out fragile cells", "Cells whose class changes within the error of the alignment.")

@@ -231,6 +231,33 @@ EVALUATED_CULTURES: Final[Mapping[str, str]] = {  # of an evaluation: one row a 
     "specificity": "Float64",
 }
 
+MANIFEST: Final[Mapping[str, str]] = {  # of a dataset: one row a crop; row i is crop i
+    "cell_id": "str",  # "<fov_id>:<label>", with "<experiment>/" before it where two experiments share the name of a field
+    "experiment": "str",
+    "fov_id": "str",
+    "label": "Int64",
+    "sample": "str",
+    "role": "str",
+    "passage": "str",
+    "condition": "str",
+    "well": "str",
+    "group": "str",  # what the split keeps together: the value of the column that the settings name
+    "class": "Int64",  # 1 senescent, 0 not
+    "split": "str",  # "train", "validation" or "test"
+    "curated": "boolean",  # a person decided on the class
+    "fragile": "boolean",
+    "touches_border": "boolean",
+    "cut_off": "boolean",  # larger than the crop
+    "rescaled": "boolean",  # brought to another pixel size than its field's
+    "area_px": "Int64",  # in the field
+    "area_um2": "Float64",
+    "extent_px": "Float64",  # longer side of the bounding box, px of the crop
+    "mean_intensity": "Float64",  # before normalisation
+    "confluence": "Float64",  # of its field
+    "pixel_size_um": "Float64",  # of its field
+    "image": "str",  # image reference, as in the experiment's fields.csv; a file for imported crops
+}
+
 FAILURES: Final[Mapping[str, str]] = {  # what was left out of a product, and why
     "fov_id": "str",
     "file": "str",
