@@ -82,3 +82,15 @@ def _joined(overlap: np.ndarray) -> int:
     row_area, column_area = overlap.sum(1, keepdims=True), overlap.sum(0, keepdims=True)
     held = (2 * overlap > row_area) & (overlap >= LEAST_PART * column_area)
     return int((held[1:, 1:].sum(0) >= 2).sum())
+
+
+def changed_cells(before: np.ndarray, after: np.ndarray) -> int:
+    """How many cells a person changed: those of either image without an identical twin in the other, the larger of the two numbers.
+
+    A removed, drawn or reshaped cell counts as one, a merge of two cells and a split into two as two. Label images as in `agreement`.
+    """
+    before, after = _renumbered(before, after)
+    counts = int(before.max(initial=0)), int(after.max(initial=0))
+    overlap = _overlap(before, after, counts)
+    twins = (overlap == overlap.sum(1, keepdims=True)) & (overlap == overlap.sum(0, keepdims=True)) & (overlap > 0)
+    return max(counts) - int(twins[1:, 1:].sum())

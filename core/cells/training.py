@@ -8,7 +8,7 @@ cosine decay, an exponential moving average of the weights, bf16 where the proce
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import cos, pi
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,6 +33,17 @@ class TrainingField:
     targets: np.ndarray  # float32 (3, Y, X): inside a cell, flow along y, flow along x
     diameter_px: float  # mean cell diameter, Cellpose's definition
     weight: float = 1.0  # how often it is drawn, relative to the others
+
+
+class Labelled(Protocol):
+    """Whatever has the parts of a TrainingField, wherever it keeps them."""
+
+    @property
+    def image(self) -> np.ndarray: ...
+    @property
+    def targets(self) -> np.ndarray: ...
+    @property
+    def diameter_px(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -161,7 +172,7 @@ def draw(fields: Sequence[TrainingField], plan: Plan, rng: np.random.Generator) 
 
 
 def tiles(
-    chosen: Sequence[TrainingField], rng: np.random.Generator, scale_range: float, diam_mean: float = DIAM_MEAN, contrast: bool = True
+    chosen: Sequence[Labelled], rng: np.random.Generator, scale_range: float, diam_mean: float = DIAM_MEAN, contrast: bool = True
 ) -> tuple[Tensor, Tensor]:
     """One randomly placed, turned, flipped and scaled tile of each field of ``chosen``; shapes as in `draw`.
 

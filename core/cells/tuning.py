@@ -16,7 +16,7 @@ import torch
 from cellpose.resnet_torch import CPnet
 from torch import Tensor, nn
 
-from core.cells.training import Plan, TrainingField, _blend, _rate, flow_loss, tiles
+from core.cells.training import Labelled, Plan, TrainingField, _blend, _rate, flow_loss, tiles
 from core.cells.weights import WIDTHS, Weights
 from core.errors import InputError
 from core.progress import Progress, silent
@@ -62,8 +62,8 @@ class Epoch:
 
 def tune(
     weights: Weights,
-    fields: Sequence[TrainingField],
-    held_back: Sequence[TrainingField],
+    fields: Sequence[Labelled],
+    held_back: Sequence[Labelled],
     plan: TunePlan,
     state: dict[str, Any] | None = None,
     progress: Progress = silent,
@@ -112,7 +112,7 @@ def cost(plan: TunePlan, n_fields: int, n_held_back: int) -> float:
     return plan.tiles * (TRAINING_COST * n_fields + n_held_back)
 
 
-def held_back_loss(network: nn.Module, fields: Sequence[TrainingField], plan: TunePlan, weights: Weights) -> float | None:
+def held_back_loss(network: nn.Module, fields: Sequence[Labelled], plan: TunePlan, weights: Weights) -> float | None:
     """Mean loss over the same tiles of ``fields`` at every call: at their own scale, contrast untouched. None without fields."""
     if not fields:
         return None
@@ -175,6 +175,7 @@ class StoredField:
         self.path = path
         with np.load(path) as data:
             self.diameter_px, self.weight = float(data["diameter_px"]), float(data["weight"])
+            self.shape: tuple[int, ...] = data["grey"].shape
 
     @property
     def image(self) -> np.ndarray:
@@ -196,7 +197,7 @@ def store_field(path: Path, one: TrainingField) -> StoredField:
     return StoredField(path)
 
 
-def _network(weights: Weights, fields: Sequence[TrainingField]) -> CPnet:
+def _network(weights: Weights, fields: Sequence[Labelled]) -> CPnet:
     """The network of ``weights``; ``diam_labels`` becomes the mean diameter of the training fields, as in Cellpose."""
     network = CPnet([weights.channels, *WIDTHS], 3, sz=3, mkldnn=False, max_pool=True, diam_mean=weights.diam_mean)
     own = network.state_dict()
@@ -211,8 +212,8 @@ def _epoch(
     network: CPnet,
     optimiser: torch.optim.Optimizer,
     average: dict[str, Tensor],
-    fields: Sequence[TrainingField],
-    held_back: Sequence[TrainingField],
+    fields: Sequence[Labelled],
+    held_back: Sequence[Labelled],
     plan: TunePlan,
     weights: Weights,
     epoch: int,

@@ -31,6 +31,7 @@ def add_model(
     threshold: float | None = None,
     licence: str = "",
     summary: str = "",
+    card: str = "",
 ) -> Model:
     """Import a Cellpose 3 model, a Senescope classifier or a plain EfficientNet state dict.
 
@@ -42,6 +43,8 @@ def add_model(
         Name in the library; by default the file's, made safe. A name of the zoo takes a file downloaded elsewhere.
     kind
         ``"segmenter"``, ``"classifier"``, or None: found from the file.
+    card
+        Model card, markdown; by default the summary and what the file says of itself.
     mean, std, threshold
         Of a classifier: mean and standard deviation of its training crops, decision threshold. They replace those in the file.
 
@@ -56,6 +59,8 @@ def add_model(
         raise InputError(f"Wanted a model of kind {' or '.join(KINDS)}, found {kind!r}.")
     values = _checked_values(path, kind, mean, std, threshold)
     about = _describe(path, kind, licence, summary)
+    if card:
+        about["card_text"] = card
     name = _free_name(path, name, kind)
     zoo = ZOO.get(name)
     file = zoo.file if zoo else path.name if path.name in _OFFICIAL else "weights.pt"  # Cellpose treats its nuclei file by name
