@@ -25,5 +25,6 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "assess": _lazy("assessing"),
     "demo": _lazy("demonstrating"),
     "tune": _lazy("tuning"),
+    "export": _lazy("exporting"),
     "download": _lazy("downloading"),
 }

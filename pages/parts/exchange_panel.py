@@ -1,0 +1,74 @@
+"""Taking outlines to another program: pick a format, press a button, download one ZIP."""
+
+import streamlit as st
+
+from core.cells.exchange.formats import FORMATS
+from core.errors import InputError
+from core.options import command
+from core.report import read_csv, zip_product
+from core.tables import FAILURES
+from core.workspace import Experiment, Product
+
+
+def exchange_panel(experiment: Experiment, product: Product) -> None:
+    """Export ``product``, a segmentation or an assessment; the files stay in the experiment's folder ``exports``."""
+    from core.stages.exporting import exported
+
+    key = f"export-{product.id}"
+    format = st.radio("Program", list(FORMATS), format_func=lambda name: FORMATS[name].title, key=f"{key}-format", horizontal=True)
+    st.caption(FORMATS[format].opens)
+    try:
+        ready = exported(experiment, product, format)
+        if ready is None and st.button("Prepare the files", type="primary", key=f"{key}-prepare", icon=":material/output:"):
+            _prepare(experiment, product, format)
+    except InputError as problem:
+        st.error(str(problem), icon=":material/error:")
+        return
+    if ready is not None:
+        _ready(experiment, ready)
+    _measurements(experiment, product)
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        words = {"format": format, product.kind.removesuffix("s"): product.id}
+        st.code(command("export", experiment.path, **words), language="bash", wrap_lines=True)
+
+
+def _prepare(experiment: Experiment, product: Product, format: str) -> None:
+    from core.stages.exporting import export
+
+    bar = st.progress(0.0, text="Exporting …")
+
+    def show(done: float, total: float, item: str) -> None:
+        bar.progress(min(1.0, done / max(total, 1)), text=item)
+
+    try:
+        export(experiment.path, format, progress=show, **{product.kind.removesuffix("s"): product.id})
+    finally:
+        bar.empty()
+    st.rerun()
+
+
+def _ready(experiment: Experiment, ready: Product) -> None:
+    st.download_button(
+        "Download (ZIP)",
+        data=lambda: zip_product(ready.path),  # packed when it is asked for
+        file_name=f"{experiment.name} {ready.id}.zip",
+        mime="application/zip",
+        on_click="ignore",
+        type="primary",
+        icon=":material/download:",
+    )
+    st.caption(f"Also in `{ready.path}`")
+    failed = ready.path / "failures.csv"
+    if failed.is_file():
+        st.warning("Some fields could not be exported.", icon=":material/warning:")
+        st.dataframe(read_csv(failed, FAILURES), hide_index=True)
+
+
+def _measurements(experiment: Experiment, product: Product) -> None:
+    """The table of cell measurements, where the segmentation has one."""
+    file = product.path / "measurements.csv"
+    if file.is_file():
+        st.markdown("**Cell measurements**")
+        st.caption("Size, shape, intensity, texture and neighbours of every cell, in pixels and, where the pixel size is known, in µm.")
+        name = f"{experiment.name} {product.id} measurements.csv"
+        st.download_button("measurements.csv", data=file.read_bytes, file_name=name, mime="text/csv", on_click="ignore", icon=":material/table:")
