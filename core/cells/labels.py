@@ -30,7 +30,7 @@ def cell_table(labels: np.ndarray) -> pd.DataFrame:
     """
     labels = checked_labels(labels)
     ys, xs = np.nonzero(labels)
-    ids, index = _compressed(labels[ys, xs])
+    ids, index = compressed(labels[ys, xs])
     areas = np.bincount(index, minlength=len(ids))
     columns = {
         "label": ids,
@@ -63,7 +63,7 @@ def checked_labels(labels: np.ndarray) -> np.ndarray:
     return labels
 
 
-def _compressed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def compressed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ids that occur, rising, and the position of every value among them; no sorting where ids are dense."""
     if not len(values) or int(values.max()) > 4 * len(values):
         return np.unique(values, return_inverse=True)
