@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 LEVELS = 2**16
 
@@ -22,13 +23,19 @@ class Quantisation:
         """Signal of every code, float64 (65536,), rising."""
         return self.value(np.arange(LEVELS))
 
-    def value(self, codes: np.ndarray) -> np.ndarray:
+    def value(self, codes: ArrayLike) -> np.ndarray:
         """Signal of ``codes``, float64; the same numbers as in ``values``."""
         return self.offset + np.asarray(codes, np.float64) / self.per_unit
 
     def code_of(self, threshold: float) -> int:
         """The largest code whose value is not above ``threshold``, -1 where all are: stained is ``code > code_of(threshold)``."""
-        return int(np.searchsorted(self.values(), threshold, side="right")) - 1
+        near = (threshold - self.offset) * self.per_unit
+        code = int(np.clip(np.floor(near) if near == near else -1, -1, LEVELS - 1))
+        while code < LEVELS - 1 and self.value(code + 1) <= threshold:  # rounding may have missed by one
+            code += 1
+        while code >= 0 and self.value(code) > threshold:
+            code -= 1
+        return code
 
     def codes(self, signal: np.ndarray) -> np.ndarray:
         """``signal`` (float, any shape) to uint16; what lies beyond the ends is clipped, NaN (not seen) becomes 0."""

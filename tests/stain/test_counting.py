@@ -31,15 +31,16 @@ def test_stained_area_and_class_equal_brute_force_at_every_threshold(field: tupl
             assert np.array_equal(classes(expected, counts.area, f), (code < values).astype(int)), (code, f)
 
 
-def test_all_65536_thresholds_of_one_cell(rng: np.random.Generator) -> None:
+def test_all_65536_codes_of_one_cell(rng: np.random.Generator) -> None:
     opened = rng.integers(0, 65536, (40, 40)).astype(np.uint16)
     opened[0, :2] = 0, 65535
     counts = count_cells(opened, np.ones(opened.shape, np.uint16), WHOLE)
     expected = opened.size - np.cumsum(np.bincount(opened.ravel(), minlength=65536))
-    found = [stained_area(counts, value)[0] for value in WHOLE.values()]
-    assert np.array_equal(found, expected)
+    values = WHOLE.values()
+    some = [*range(0, 65536, 11), 65534, 65535]
+    assert [stained_area(counts, values[code])[0] for code in some] == expected[some].tolist()
     critical = critical_threshold(counts, 0.2)[0]
-    assert np.array_equal(expected / opened.size >= 0.2, WHOLE.values() < critical)
+    assert np.array_equal(expected / opened.size >= 0.2, values < critical)
 
 
 def test_a_float_signal_is_exact_in_its_quantised_steps(rng: np.random.Generator) -> None:
@@ -51,14 +52,6 @@ def test_a_float_signal_is_exact_in_its_quantised_steps(rng: np.random.Generator
     for threshold in thresholds:
         expected = [np.count_nonzero(quantised[labels == n] > threshold) for n in counts.labels]
         assert np.array_equal(stained_area(counts, threshold), expected)
-
-
-def test_small_steps_round_to_the_nearest_code_and_clip() -> None:
-    assert DENSITY.codes(np.array([-9.0, -0.5, 0.0, 9.0, np.nan])).tolist() == [0, 0, 8192, 65535, 0]
-    assert np.abs(DENSITY.value(DENSITY.codes(np.linspace(-0.5, 3.4, 999))) - np.linspace(-0.5, 3.4, 999)).max() <= 2.0**-15
-    assert DENSITY.code_of(-0.6) == -1
-    assert DENSITY.code_of(99.0) == 65535
-    assert stored(255).code_of(128 / 255) == 128
 
 
 def test_fractions_equal_the_per_cell_loop(rng: np.random.Generator) -> None:

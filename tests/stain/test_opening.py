@@ -18,9 +18,7 @@ def without_small_spots(mask: np.ndarray, smallest: int, connectivity: int) -> n
 @pytest.mark.parametrize("connectivity", [4, 8])
 @pytest.mark.parametrize("smallest", [1, 2, 5, 23, 100])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_thresholding_the_opened_signal_removes_small_spots_at_all_thresholds(
-    rng: np.random.Generator, connectivity: int, smallest: int, dtype: type
-) -> None:
+def test_thresholding_the_opened_signal_removes_small_spots_at_all_thresholds(rng: np.random.Generator, connectivity: int, smallest: int, dtype: type) -> None:
     for height, width, highest in ((1, 9, 3), (17, 1, 2), (13, 16, 4), (20, 24, 200)):
         smooth = ndimage.gaussian_filter(rng.random((height, width)), 1.5)
         ranks = np.argsort(np.argsort(smooth, axis=None)).reshape(smooth.shape)
