@@ -102,6 +102,7 @@ def tune(
         train_loss = _epoch(network, optimiser, average, fields, held_back, plan, weights, epoch, progress)
         measured.load_state_dict(average)
         loss = held_back_loss(measured, held_back, plan, weights)
+        _refuse_broken(train_loss if loss is None else loss, epoch, plan)
         if best is None or loss is None or loss < best_loss:
             best, best_loss = {"epoch": epoch, "weights": _saved(average)}, loss
         yield Epoch(epoch, train_loss, loss, time.perf_counter() - started, _state(epoch, network, optimiser, average, best, best_loss))

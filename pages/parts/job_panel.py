@@ -21,6 +21,7 @@ TITLES = {
     "segment": "Outlining cells",
     "assess": "Assessing",
     "download": "Downloading",
+    "tune": "Fine-tuning",
 }
 
 

@@ -53,5 +53,7 @@ def _widget(one: Field, key: str, value: Any) -> Any:
 
 def _step(metadata: Mapping[str, Any]) -> float:
     """A step that suits the range: hundredths for a probability, whole units for a diameter."""
+    if metadata.get("step"):
+        return float(metadata["step"])
     wide = metadata["high"] is None or metadata["low"] is None or metadata["high"] - metadata["low"] > 20
     return 1.0 if wide else 0.05
