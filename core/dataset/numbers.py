@@ -1,7 +1,5 @@
 """Mean and standard deviation of the training cells, and counts of cells."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray

@@ -17,9 +17,22 @@ CLASSES = {0: "not senescent", 1: "senescent"}
 def warnings_of(manifest: pd.DataFrame, report: dict[str, Any]) -> list[dict[str, str]]:
     """What a user must know before training: [{"level": "error" | "warning" | "note", "text": ...}, ...], worst first.
 
-    ``report`` holds ``counts``, ``shared_fields``, ``shared_cultures``, ``near_duplicates``, ``confounding`` and ``left_out``.
+    ``report`` holds ``counts``, ``fields_in_test``, ``shared_fields``, ``shared_cultures``, ``near_duplicates``, ``confounding`` and ``left_out``.
     """
     found = [*_balance(report["counts"]), *_leaks(report), *_lonely(manifest), *_cells(manifest), *_confounded(report["confounding"]), *_left_out(report)]
+    return _sorted(found)
+
+
+def split_sentences(check: dict[str, Any]) -> list[dict[str, str]]:
+    """The same of a split that is known from its files alone (``original.check_split``)."""
+    found = [*_balance(check["counts"]), *_leaks({**check, "shared_cultures": [], "near_duplicates": {"pairs": 0}})]
+    if check["shared_cells"]:
+        found.append((ERROR, f"{check['shared_cells']} cells stand in more than one set."))
+    cells = ", ".join(f"{sum(n.values())} cells of {check['fields'][s]} fields in {NAMES[s]}" for s, n in check["counts"].items() if sum(n.values()))
+    return _sorted([*found, (NOTE, f"{cells}.")])
+
+
+def _sorted(found: list[tuple[str, str]]) -> list[dict[str, str]]:
     order = (ERROR, WARNING, NOTE)
     return [{"level": level, "text": text} for level, text in sorted(found, key=lambda one: order.index(one[0]))]
 
@@ -54,14 +67,10 @@ def _empty(split: str) -> str:
 def _leaks(report: dict[str, Any]) -> list[tuple[str, str]]:
     out = []
     fields, cultures, twins = report["shared_fields"], report["shared_cultures"], report["near_duplicates"]
-    if report.get("fields_in_test") and fields:
-        both = sum(1 for f in fields if f["test"] and f["train"])
-        out.append(
-            (
-                ERROR,
-                f"{both} of {report['fields_in_test']} test fields are also in training: the test set is not independent, and its results will look too good.",
-            )
-        )
+    both = sum(1 for f in fields if f["test"] and f["train"])
+    if both:
+        whole = f"{both} of {report['fields_in_test']} test fields are also in training"
+        out.append((ERROR, f"{whole}: cells of one image are alike, so the test set is not independent and its results will look too good."))
     elif fields:
         out.append((ERROR, f"{_several(len(fields), 'field')} on both sides of the split: cells of one image are alike, results will look too good."))
     if cultures:
@@ -117,7 +126,9 @@ def _confounded(confounding: dict[str, dict[str, float | None]]) -> list[tuple[s
         known = [(s, aucs[s]) for s in ("test", "validation", "train") if aucs[s] is not None]
         if known and (known[0][1] or 0) >= CONFOUNDED:
             split, auc = known[0]
-            out.append((WARNING, f"{name.capitalize()} alone tells the classes apart (AUC {auc:.2f} on {NAMES[split]}): a classifier must do better than that."))
+            out.append(
+                (WARNING, f"{name.capitalize()} alone tells the classes apart (AUC {auc:.2f} on {NAMES[split]}): a classifier must do better than that.")
+            )
     return out
 
 

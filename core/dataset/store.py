@@ -38,8 +38,10 @@ INDEX: Final = np.dtype(
         ("full_scale", "f8"),  # white, in grey values
         ("guessed", "u1"),  # 1: full_scale rests on a guessed bit depth
         ("area", "i8"),  # of the whole cell in the field, px
-        ("extent", "f4"),  # longer side of its bounding box, px of the crop
+        ("extent", "f8"),  # longer side of its bounding box, px of the crop
         ("border", "u1"),  # 1: the cell touches the border of its field
+        ("confluence", "f8"),  # share of the field that cells cover; NaN where there is no field
+        ("pixel_size", "f8"),  # µm a pixel of the field; NaN: unknown
         ("n", "i8"),  # pixels of the cell in the crop, and the sum and the sum of squares of their intensities
         ("total", "f8"),
         ("squares", "f8"),
@@ -88,7 +90,16 @@ class CropWriter:
         file = self._part(name)
         return np.load(file) if file.is_file() else None
 
-    def add_field(self, name: str, image: NDArray, labels: NDArray, ids: Sequence[int] | NDArray, how: Scaling, scale: float = 1.0) -> NDArray[np.void]:
+    def add_field(
+        self,
+        name: str,
+        image: NDArray,
+        labels: NDArray,
+        ids: Sequence[int] | NDArray,
+        how: Scaling,
+        scale: float = 1.0,
+        pixel_size: float | None = None,
+    ) -> NDArray[np.void]:
         """Cut the cells ``ids`` of one field (Y, X) and return their index, in that order.
 
         ``image`` holds the raw grey values; uint8 and uint16 are stored as they are, everything else as float32.
@@ -99,6 +110,7 @@ class CropWriter:
         index = np.zeros(len(boxes), INDEX)
         index["label"], index["border"] = ids, touching(boxes, labels.shape)
         index["extent"] = ((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) + 1) * scale
+        index["confluence"], index["pixel_size"] = np.count_nonzero(labels) / labels.size, pixel_size or np.nan
         cut = (cut_piece(source, labels, int(cell), box, self.crop_px, scale, self.background) for cell, box in zip(ids, boxes, strict=True))
         for row, (cell, box) in zip(index, zip(ids, boxes, strict=True), strict=True):
             row["area"] = np.count_nonzero(labels[box[0] : box[2] + 1, box[1] : box[3] + 1] == cell)
@@ -107,7 +119,7 @@ class CropWriter:
     def add_pictures(self, name: str, pictures: Sequence[NDArray], masks: Sequence[NDArray[np.bool_]], how: Sequence[Scaling]) -> NDArray[np.void]:
         """Take over crops that were cut elsewhere, each (Y, X) with the mask of its cell; centred, larger ones cut off."""
         index = np.zeros(len(pictures), INDEX)
-        index["label"] = 1
+        index["label"], index["confluence"], index["pixel_size"] = 1, np.nan, np.nan
         index["area"] = [np.count_nonzero(mask) for mask in masks]
         index["extent"] = [_extent(mask) for mask in masks]
         cut = (_centred(picture, mask, self.crop_px, self.background) for picture, mask in zip(pictures, masks, strict=True))

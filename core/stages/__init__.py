@@ -26,5 +26,6 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "demo": _lazy("demonstrating"),
     "tune": _lazy("tuning"),
     "export": _lazy("exporting"),
+    "dataset": _lazy("collecting"),
     "download": _lazy("downloading"),
 }

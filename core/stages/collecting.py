@@ -1,0 +1,252 @@
+"""Collect: annotated cells of one or many experiments become a dataset: crops, split, statistics, report."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.dataset.numbers import PIXELS, class_counts, mean_intensities, train_statistics
+from core.dataset.original import splits_from
+from core.dataset.report import describe
+from core.dataset.sizes import advised_crop_px
+from core.dataset.split import checked_assignment, checked_shares, group_counts, propose_split
+from core.dataset.store import CropWriter, Scaling, scaling
+from core.errors import InputError
+from core.images import Picture, full_scale, grey, read_labels
+from core.options import command, settings_from
+from core.progress import Progress, silent
+from core.report import write_csv
+from core.settings import DatasetSettings
+from core.stages.annotated import Source, annotated_cells, cell_extents, sources
+from core.stages.common import Failures, fail_if_all, read_phase
+from core.stages.original_files import read_sets
+from core.tables import MANIFEST, typed
+from core.workspace import AlreadyPublished, Experiment, create_experiment, product_id, publish, write_json
+
+UNREADABLE = "its field could not be read"
+NOT_LISTED = "not in the files that give the split"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a dataset is made of, besides its settings."""
+
+    experiments: Sequence[Path]
+    out: Path
+    annotations: Sequence[str] = ()  # ids; of an experiment that none belongs to: the newest
+    assignment: Mapping[str, str] = field(default_factory=dict)  # group -> set, by hand
+    split_from: Sequence[str] = ()  # train, test and perhaps validation file of the original pipeline
+
+
+def run(params: dict[str, Any], progress: Progress) -> Path:
+    """``params``: ``experiments`` (paths), ``out``, ``settings`` (of DatasetSettings) and the other fields of Wanted."""
+    given = {k: v for k, v in params.items() if k not in ("settings", "experiments", "out", "experiment")}
+    wanted = Wanted([Path(p) for p in params["experiments"]], Path(params["out"]), **given)
+    return collect(wanted, settings_from(DatasetSettings, params.get("settings") or {}), progress)
+
+
+def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = silent) -> Path:
+    """Build the dataset in the experiment ``wanted.out`` (made where it does not exist) and return its folder.
+
+    The same cells, settings and split give the same id: a finished dataset is returned at once, an interrupted one goes on
+    after the last finished field. A field that cannot be read is listed in ``failures.csv`` and left out.
+    """
+    check_settings(settings)
+    found = sources(wanted.experiments, wanted.annotations)
+    cells = annotated_cells(found, settings.group, settings.leave_out_fragile)
+    home = home_of(wanted.out)
+    cells["split"], assignment = settle_split(cells, wanted, settings, [home, *(one.experiment for one in found)])
+    cells.loc[(cells["reason"] == "") & (cells["split"] == ""), "reason"] = NOT_LISTED
+    crop_px = settings.crop_px or advised_crop_px(cell_extents(found, cells, settings.pixel_size_um))
+    payload = {"settings": vars(settings) | {"crop_px": crop_px}, "split": assignment, "sources": [_input(one, cells, n) for n, one in enumerate(found)]}
+    about: dict[str, Any] = {
+        "command": _command(wanted, settings),
+        "upstream": {f"annotation of {one.experiment.name}": one.annotation.id for one in found},
+        "models": {},
+        "inputs": payload["sources"],
+    }
+    try:
+        with publish(home, "datasets", product_id(f"cells-{crop_px}px", payload), {**payload["settings"], "split": assignment}, **about) as partial:
+            maker = Maker(found, cells, replace(settings, crop_px=crop_px), partial.path, progress)
+            maker.write(assignment)
+    except AlreadyPublished as ready:
+        return ready.path
+    progress(1.0, 1.0, "done")
+    return partial.final
+
+
+def check_settings(settings: DatasetSettings) -> None:
+    """Settings that bounds alone cannot check."""
+    checked_shares(settings.validation, settings.test)
+    for name, choices in (("background", ("black", "kept")), ("intensity", ("range", "field"))):
+        if getattr(settings, name) not in choices:
+            raise InputError(f"{name.capitalize()}: wanted {' or '.join(choices)}, found {getattr(settings, name)!r}.")
+
+
+def home_of(out: Path) -> Experiment:
+    """The experiment that gets the dataset; made where there is none."""
+    experiment = Experiment(out)
+    return experiment if experiment.exists else create_experiment(out.absolute())
+
+
+def settle_split(cells: pd.DataFrame, wanted: Wanted, settings: DatasetSettings, homes: Sequence[Experiment]) -> tuple[pd.Series, dict[str, Any]]:
+    """The set of every cell ("" where it is not used), and the record of it: group -> set, or the files that say it."""
+    used = cells[cells["reason"] == ""]
+    splits = pd.Series("", index=cells.index, dtype=object)
+    if wanted.split_from:
+        if wanted.assignment:
+            raise InputError("Split: wanted either files that give it or cultures placed by hand, found both.")
+        splits[used.index] = splits_from(read_sets(wanted.split_from), used, settings.validation, settings.seed)
+        digest = pd.util.hash_pandas_object(splits, index=False).to_numpy()
+        return splits, {"files": [Path(name).name for name in wanted.split_from], "digest": int(digest.sum(dtype=np.uint64))}
+    groups = group_counts(used)
+    known = groups["group"].tolist()
+    fixed = {g: s for g, s in earlier_split(homes, settings).items() if g in known} | checked_assignment(wanted.assignment, known)
+    chosen = propose_split(groups, checked_shares(settings.validation, settings.test), settings.seed, fixed)
+    splits[used.index] = used["group"].map(chosen)
+    return splits, chosen
+
+
+def earlier_split(homes: Sequence[Experiment], settings: DatasetSettings) -> dict[str, str]:
+    """Where earlier datasets of these experiments, made with the same group, shares and seed, have put their groups; the newest counts."""
+    same = ("group", "seed", "validation", "test")
+    out: dict[str, str] = {}
+    products = {product.path: product for home in homes if home.exists for product in home.products("datasets")}
+    for product in sorted(products.values(), key=lambda p: p.created, reverse=True):
+        before = product.settings.get("settings", {})
+        split = before.get("split", {})
+        if not isinstance(split.get("files"), list) and all(before.get(name) == getattr(settings, name) for name in same):
+            out = split | out
+    return out
+
+
+def _input(one: Source, cells: pd.DataFrame, number: int) -> dict[str, Any]:
+    names = cells.loc[(cells["source"] == number) & (cells["reason"] == ""), "fov_id"].unique()
+    files = []
+    for fov_id in names:
+        image = one.experiment.resolve(one.field(fov_id).phase)[0]
+        seen = image.stat() if image.is_file() else None
+        files.append({"fov_id": fov_id, "bytes": seen.st_size if seen else None, "changed": seen.st_mtime_ns if seen else None})
+    return {**one.record, "fields": files}
+
+
+def _command(wanted: Wanted, settings: DatasetSettings) -> str:
+    first, *others = [str(p) for p in wanted.experiments]
+    by_hand = [f"{group}={split}" for group, split in wanted.assignment.items()]
+    extra = {"out": str(wanted.out), "annotation": list(wanted.annotations), "split_from": list(wanted.split_from), "assign": by_hand}
+    words = shlex.split(command("dataset", first, settings, **extra))
+    return shlex.join([*words[:5], *others, *words[5:]])
+
+
+@dataclass
+class Maker:
+    """Cuts the cells field by field and writes the tables of a dataset into ``folder``."""
+
+    found: Sequence[Source]
+    cells: pd.DataFrame
+    settings: DatasetSettings
+    folder: Path
+    progress: Progress
+    failures: Failures = field(default_factory=Failures)
+
+    def write(self, assignment: Mapping[str, Any]) -> None:
+        writer = CropWriter(self.folder / "crops", self.settings.crop_px, self.settings.background)  # type: ignore[arg-type]
+        names, kept = self._cut(writer)
+        self.progress(0.95, 1.0, "looking for leakage, writing tables")
+        index = writer.finish(names)
+        rows = pd.concat(kept, ignore_index=True)
+        assert (rows["label"].to_numpy(dtype=np.int64) == index["label"]).all()
+        left = self.cells["reason"][self.cells["reason"] != ""].value_counts().to_dict()
+        lost = int((self.cells["reason"] == "").sum()) - len(rows)
+        write_dataset(self.folder, manifest_of(rows, index, self.settings), index, self.settings, {**left, **({UNREADABLE: lost} if lost else {})}, assignment)
+        write_csv(self.folder / "failures.csv", self.failures.table())
+
+    def _cut(self, writer: CropWriter) -> tuple[list[str], list[pd.DataFrame]]:
+        used = self.cells[self.cells["reason"] == ""]
+        fields = list(used.groupby(["source", "fov_id"], sort=False))
+        names, kept = [], []
+        for done, ((number, fov_id), rows) in enumerate(fields):
+            self.progress(0.95 * done / len(fields), 1.0, f"cutting the cells of {fov_id}")
+            name = f"{done:06d}"
+            with self.failures.collecting(str(fov_id), rows["image"].iloc[0]):
+                if writer.finished(name) is None:
+                    self._cut_field(writer, name, self.found[int(number)], str(fov_id), rows["label"].to_numpy(dtype=np.int64))
+                names.append(name)
+                kept.append(rows)
+        fail_if_all(self.failures, len(fields), "cut into cells", self.found[0].experiment.path)
+        return names, kept
+
+    def _cut_field(self, writer: CropWriter, name: str, one: Source, fov_id: str, ids: np.ndarray) -> None:
+        fov = one.field(fov_id)
+        picture = read_phase(one.experiment, fov)
+        labels = read_labels(one.labels_file(fov_id))
+        image = raw_grey(picture)
+        if labels.shape != image.shape:
+            raise InputError(f"The label image of {fov_id} is {labels.shape} px and its phase image {image.shape}; they must have the same size.")
+        pixel_size = fov.pixel_size_um or picture.pixel_size_um
+        scale = self._scale(fov_id, pixel_size)
+        writer.add_field(name, image, labels, ids, scaled(image, picture, self.settings), scale, pixel_size)
+
+    def _scale(self, fov_id: str, pixel_size: float | None) -> float:
+        if not self.settings.pixel_size_um:
+            return 1.0
+        if pixel_size is None:
+            raise InputError(f"Field {fov_id}: its pixel size is unknown, so its cells cannot be rescaled to {self.settings.pixel_size_um:g} µm; enter it.")
+        return pixel_size / self.settings.pixel_size_um
+
+
+def raw_grey(picture: Picture) -> np.ndarray:
+    """(Y, X) grey values as stored: uint8 and uint16 stay, everything else becomes float32."""
+    return picture.pixels if picture.pixels.ndim == 2 and picture.pixels.dtype in (np.uint8, np.uint16) else grey(picture)
+
+
+def scaled(image: np.ndarray, picture: Picture, settings: DatasetSettings) -> Scaling:
+    """How the grey values of a field become intensities."""
+    return scaling(image, settings.intensity, full_scale(picture), picture.bits_guessed)  # type: ignore[arg-type]
+
+
+def manifest_of(rows: pd.DataFrame, index: np.ndarray, settings: DatasetSettings) -> pd.DataFrame:
+    """``tables.MANIFEST`` of the cells ``rows``, whose crops are ``index``."""
+    size = index["pixel_size"].astype(float)
+    made = {
+        "curated": rows["decision"] != "",
+        "touches_border": index["border"] == 1,
+        "cut_off": index["extent"] > settings.crop_px,
+        "rescaled": (settings.pixel_size_um > 0) & (size != settings.pixel_size_um),
+        "area_px": index["area"],
+        "area_um2": index["area"] * size**2,
+        "extent_px": index["extent"].astype(float),
+        "mean_intensity": mean_intensities(index),
+        "confluence": index["confluence"].astype(float),
+        "pixel_size_um": size,
+    }
+    table = typed(rows.drop(columns=[c for c in rows if c in made]).assign(**made), MANIFEST)
+    return table[list(MANIFEST)]
+
+
+def write_dataset(
+    folder: Path, manifest: pd.DataFrame, index: np.ndarray, settings: DatasetSettings, left_out: Mapping[str, int], assignment: Mapping[str, Any]
+) -> None:
+    """manifest.csv, statistics.json and report.json of a dataset whose crops are cut."""
+    mean, std = train_statistics(index, manifest["split"].to_numpy())
+    write_csv(folder / "manifest.csv", manifest)
+    write_json(
+        folder / "statistics.json",
+        {
+            "mean": mean,
+            "std": std,
+            "over": PIXELS,
+            "counts": class_counts(manifest),
+            "cells": len(manifest),
+            "crop_px": settings.crop_px,
+            "background": settings.background,
+            "intensity": settings.intensity,
+            "pixel_size_um": settings.pixel_size_um or None,
+            "class_names": ["not senescent", "senescent"],
+        },
+    )
+    write_json(folder / "report.json", describe(manifest, index, dict(left_out), settings.crop_px, isinstance(assignment.get("files"), list)))
