@@ -1,25 +1,22 @@
-"""Add: images (and ready label images) into an experiment, paired and described."""
+"""Add: images (and ready outlines) into an experiment, paired and described."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from natsort import natsorted
 
-from core.cells.exchange import read_seg_npy
-from core.cells.labels import cell_table, confluence
 from core.errors import InputError
-from core.fields import DEFAULT_PATTERN, fields, join_reference, merge_metadata, split_reference, table_of
-from core.images import IMAGE_SUFFIXES, inspect, read, read_labels, write_labels
+from core.fields import DEFAULT_PATTERN, join_reference, merge_metadata, split_reference, table_of
+from core.images import IMAGE_SUFFIXES, inspect, read
 from core.progress import Progress, silent
 from core.report import read_csv, write_csv
-from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, read_phase
-from core.stages.segmenting import write_tables
+from core.stages.common import Failures
+from core.stages.importing import SUFFIXES, import_labels
 from core.tables import FIELDS, typed
-from core.workspace import AlreadyPublished, Experiment, create_experiment, import_file, product_id, publish
+from core.workspace import Experiment, create_experiment, import_file
 
 LEFT_OUT = "left_out.csv"
 
@@ -44,11 +41,24 @@ def run(params: dict[str, Any], progress: Progress) -> Path:
     return add(Path(params["experiment"]), Addition(**{k: v for k, v in params.items() if k != "experiment"}), progress)
 
 
+@dataclass(frozen=True)
+class Added:
+    """The field table, and the segmentation that ready outlines became."""
+
+    fields_csv: Path
+    segmentation: Path | None = None
+
+
 def add(path: Path, addition: Addition, progress: Progress = silent) -> Path:
-    """Bring the files into the experiment and return the path of its fields.csv.
+    """Bring the files into the experiment and return the path of its fields.csv; see `added`."""
+    return added(path, addition, progress).fields_csv
+
+
+def added(path: Path, addition: Addition, progress: Progress = silent) -> Added:
+    """Bring the files into the experiment.
 
     A file that cannot be used is listed in ``left_out.csv`` with the reason; the others are added. Adding the same
-    file again changes nothing. Ready label images become a segmentation.
+    file again changes nothing. Ready outlines become a segmentation.
 
     Raises
     ------
@@ -81,10 +91,9 @@ def add(path: Path, addition: Addition, progress: Progress = silent) -> Path:
         raise InputError("None of the files could be added. " + " ".join(r["error"] for r in failures.rows[:5]))
     table = _described(experiment, stored, sizes, addition)
     experiment.save_fields(table)
-    if addition.labels:
-        import_labels(experiment, _expand(addition.labels, (*IMAGE_SUFFIXES, ".npy")), progress)
+    segmentation = import_labels(experiment, _expand(addition.labels, SUFFIXES), progress) if addition.labels else None
     progress(total, total, "done")
-    return experiment.path / "fields.csv"
+    return Added(experiment.path / "fields.csv", segmentation)
 
 
 def _expand(names: Sequence[str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[str]:
@@ -94,7 +103,7 @@ def _expand(names: Sequence[str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> l
         if path.is_dir():
             found = [p for p in path.iterdir() if p.is_file() and p.name.lower().endswith(tuple(suffixes)) and not p.name.startswith(".")]
             if not found:
-                raise InputError(f"{path}: the folder holds no images ({', '.join(suffixes)}).")
+                raise InputError(f"{path}: the folder holds no such files ({', '.join(suffixes)}).")
             out += natsorted(map(str, found))
         else:
             out.append(name)
@@ -140,62 +149,3 @@ def _record_failures(experiment: Experiment, failures: Failures) -> None:
         write_csv(file, failures.table())
     else:
         file.unlink(missing_ok=True)
-
-
-def import_labels(experiment: Experiment, names: Sequence[str], progress: Progress = silent) -> Path:
-    """Make a segmentation of ready label images (TIFF, PNG, Cellpose ``_seg.npy``), matched to phase files by name."""
-    chosen = chosen_fields(experiment, None)
-    matched, failures = _match(experiment, [Path(n) for n in names])
-    known = [f for f in chosen if f.fov_id in matched]
-    digest = [{"file": p.name, "bytes": p.stat().st_size, "changed": p.stat().st_mtime_ns} for p in matched.values()]
-    payload = {"labels": digest, "inputs": inputs(experiment, known)}
-    settings = {"imported": [p.name for p in matched.values()]}
-    rows, cells = [], []
-    try:
-        with publish(experiment, "segmentations", product_id("imported", payload), settings, inputs=payload["inputs"]) as partial:
-            (partial.path / "labels").mkdir(exist_ok=True)
-            for done, fov in enumerate(known):
-                progress(done, len(known), f"reading labels of {fov.fov_id}")
-                with failures.collecting(fov.fov_id, matched[fov.fov_id]):
-                    labels = _checked_labels(matched[fov.fov_id], read_phase(experiment, fov).pixels.shape[:2])
-                    write_labels(partial.path / "labels" / f"{fov.fov_id}.tif", labels)
-                    table = cell_table(labels)
-                    table.insert(0, "fov_id", fov.fov_id)
-                    cells.append(table)
-                    rows.append({"fov_id": fov.fov_id, "n_cells": len(table), "confluence": confluence(labels), "diameter_px": None})
-            if not rows:
-                fail_if_all(failures, 1, "given labels", experiment.path)
-            write_tables(partial.path, rows, cells, failures)
-    except AlreadyPublished as ready:
-        return ready.path
-    return partial.final
-
-
-def _checked_labels(file: Path, shape: tuple[int, ...]) -> np.ndarray:
-    labels = read_seg_npy(file) if file.suffix == ".npy" else read_labels(file)
-    if labels.shape != shape:
-        raise InputError(f"{file.name}: the label image is {labels.shape} px, its phase image {shape}; they must have the same size.")
-    return labels
-
-
-def _match(experiment: Experiment, files: Sequence[Path]) -> tuple[dict[str, Path], Failures]:
-    """Label file of every field: same stem as the phase file or the fov_id, with or without a word for 'labels' after it."""
-    failures = Failures()
-    stems: dict[str, str] = {}
-    for fov in fields(experiment.fields()):
-        stem = Path(split_reference(fov.phase)[0]).name.rsplit(".", 1)[0]
-        stems |= {fov.fov_id.lower(): fov.fov_id, stem.lower(): fov.fov_id, stem.lower().removesuffix(".ome"): fov.fov_id}
-    matched: dict[str, Path] = {}
-    for file in files:
-        base = file.name.rsplit(".", 1)[0].lower().removesuffix(".ome")
-        ends = ("", "_seg", "_labels", "_label", "_masks", "_mask", "_cp_masks", "_instances", "_instances_ids")
-        hit = next((stems[base[: len(base) - len(e)]] for e in ends if base.endswith(e) and base[: len(base) - len(e)] in stems), None)
-        if hit is None:
-            failures.add("", file, f"{file.name}: no phase image of that name; label files are matched by name (for example field1.tif and field1_labels.tif).")
-        elif hit in matched:
-            failures.add(hit, file, f"{file.name}: field {hit} already has the label file {matched[hit].name}; give one each.")
-        else:
-            matched[hit] = file
-    if not matched:
-        raise InputError("None of the label files belongs to a phase image of this experiment. " + " ".join(r["error"] for r in failures.rows[:3]))
-    return matched, failures

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.cells.exchange import CocoWriter, Format, find_format, write_geojson, write_rois, write_seg_npy
+from core.cells.exchange import Format, find_format, write_coco, write_geojson, write_rois, write_seg_npy
 from core.errors import InputError
 from core.fields import FieldOfView, fields, split_reference
 from core.images import read_labels, write_labels
@@ -76,8 +76,8 @@ def export(
         _write_into(Path(out), experiment, source, wanted, items, overwrite, progress)
         return Path(out)
     payload = _payload(source, wanted, items)
-    about = {"upstream": {source.named.kind.removesuffix("s"): source.named.id}, "inputs": [{"fov_id": item.fov_id} for item in items]}
-    words = {"format": format, **({"assessment": assessment} if assessment else {"segmentation": source.segmentation.id})}
+    about: dict[str, Any] = {"upstream": {source.named.kind.removesuffix("s"): source.named.id}, "inputs": [{"fov_id": item.fov_id} for item in items]}
+    words: dict[str, Any] = {"format": format, **({"assessment": assessment} if assessment else {"segmentation": source.segmentation.id})}
     try:
         with publish(experiment, "exports", product_id(format, payload), {"format": format}, command=command("export", path, **words), **about) as made:
             _write(made.path, source, wanted, items, progress)
@@ -198,7 +198,7 @@ def _write_field(file: Path, format: Format, labels: np.ndarray, item: Item, cal
 
 
 def _write_one_file(file: Path, source: Source, items: Sequence[Item], calls: Mapping[str, Calls] | None, failures: Failures, progress: Progress) -> None:
-    with CocoWriter(file, with_calls=calls is not None) as out:
+    with write_coco(file, with_calls=calls is not None) as out:
         for done, item in enumerate(items):
             progress(done, len(items), f"exporting {item.fov_id}")
             with failures.collecting(item.fov_id, item.image_file):

@@ -1,5 +1,7 @@
 """Taking outlines to another program: pick a format, press a button, download one ZIP."""
 
+from typing import Any
+
 import streamlit as st
 
 from core.cells.exchange.formats import FORMATS
@@ -28,8 +30,12 @@ def exchange_panel(experiment: Experiment, product: Product) -> None:
         _ready(experiment, ready)
     _measurements(experiment, product)
     with st.expander("The same on the command line", icon=":material/terminal:"):
-        words = {"format": format, product.kind.removesuffix("s"): product.id}
-        st.code(command("export", experiment.path, **words), language="bash", wrap_lines=True)
+        st.code(command("export", experiment.path, **_named(product), format=format), language="bash", wrap_lines=True)
+
+
+def _named(product: Product) -> dict[str, Any]:
+    """The argument of the stage that names ``product``."""
+    return {product.kind.removesuffix("s"): product.id}
 
 
 def _prepare(experiment: Experiment, product: Product, format: str) -> None:
@@ -41,7 +47,7 @@ def _prepare(experiment: Experiment, product: Product, format: str) -> None:
         bar.progress(min(1.0, done / max(total, 1)), text=item)
 
     try:
-        export(experiment.path, format, progress=show, **{product.kind.removesuffix("s"): product.id})
+        export(experiment.path, format, progress=show, **_named(product))
     finally:
         bar.empty()
     st.rerun()

@@ -3,7 +3,7 @@
 Every format carries every mask exactly, with the number of the cell: gaps in the numbers, cells that touch, holes, parts.
 """
 
-from core.cells.exchange.coco import CocoFile, CocoWriter
+from core.cells.exchange.coco import CocoFile, write_coco
 from core.cells.exchange.formats import FORMATS, OUTLINE_SUFFIXES, Format, find_format, read_outlines, several_images
 from core.cells.exchange.imagej import read_rois, write_rois
 from core.cells.exchange.outlines import Outlines
@@ -14,7 +14,6 @@ __all__ = [
     "FORMATS",
     "OUTLINE_SUFFIXES",
     "CocoFile",
-    "CocoWriter",
     "Format",
     "Outlines",
     "find_format",
@@ -23,6 +22,7 @@ __all__ = [
     "read_rois",
     "read_seg_npy",
     "several_images",
+    "write_coco",
     "write_geojson",
     "write_rois",
     "write_seg_npy",

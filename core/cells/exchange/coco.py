@@ -6,10 +6,10 @@ say holes. Coordinates are those of pixel corners, as in COCO. ``bbox`` is [x, y
 """
 
 import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import numpy as np
 
@@ -25,18 +25,14 @@ CELL: Final = "cell"
 CALLED: Final = (NOT_SENESCENT, SENESCENT, NOT_SCORED)
 
 
-class CocoWriter(AbstractContextManager["CocoWriter"]):
-    """Writes field after field and holds none of them: ``with CocoWriter(path) as out: out.add("field1.tif", labels)``.
+class CocoWriter:
+    """Writes field after field and holds none of them; made by `write_coco`."""
 
-    ``with_calls``: the categories are the classes of cells, else there is one, "cell".
-    """
-
-    def __init__(self, path: Path, with_calls: bool = False) -> None:
-        self._names = CALLED if with_calls else (CELL,)
+    def __init__(self, file: TextIO, names: Sequence[str]) -> None:
+        self._file, self._names = file, names
         self._images: list[dict[str, Any]] = []
         self._count = 0
-        self._file = Path(path).open("w", encoding="utf-8", newline="\n")
-        self._file.write('{"info": {"description": "Outlines of cells by Senescope"}, "licenses": [],\n"annotations": [')
+        file.write('{"info": {"description": "Outlines of cells by Senescope"}, "licenses": [],\n"annotations": [')
 
     def add(self, image_file: str, labels: np.ndarray, calls: Mapping[int, bool | None] | None = None) -> None:
         """Add the cells of one image; ``labels`` integer (Y, X)."""
@@ -50,17 +46,27 @@ class CocoWriter(AbstractContextManager["CocoWriter"]):
             about = {"id": self._count, "image_id": image["id"], "category_id": self._names.index(name) + 1, "label": label, "iscrowd": 0}
             json.dump(about | _described(box, mask, labels.shape), self._file)
 
-    def __exit__(self, *failure: object) -> None:
-        if failure[0] is None:
-            categories = [{"id": n, "name": name, "supercategory": CELL} for n, name in enumerate(self._names, start=1)]
-            self._file.write(f'\n],\n"images": {json.dumps(self._images)},\n"categories": {json.dumps(categories)}}}\n')
-        self._file.close()
+    def finish(self) -> None:
+        categories = [{"id": n, "name": name, "supercategory": CELL} for n, name in enumerate(self._names, start=1)]
+        self._file.write(f'\n],\n"images": {json.dumps(self._images)},\n"categories": {json.dumps(categories)}}}\n')
+
+
+@contextmanager
+def write_coco(path: Path, with_calls: bool = False) -> Iterator[CocoWriter]:
+    """``with write_coco(path) as out: out.add("field1.tif", labels)``, once for every image.
+
+    ``with_calls``: the categories are the classes of cells (senescent, not, not scored); else there is one, "cell".
+    """
+    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+        out = CocoWriter(file, CALLED if with_calls else (CELL,))
+        yield out
+        out.finish()
 
 
 def _described(box: tuple[slice, slice], mask: np.ndarray, shape: tuple[int, ...]) -> dict[str, Any]:
     y, x = box[0].start, box[1].start
     polygons = mask_polygons(mask)
-    segmentation: Any = [(polygon[0] + (x, y)).ravel().tolist() for polygon in polygons]
+    segmentation: Any = [np.add(polygon[0], (x, y)).ravel().tolist() for polygon in polygons]
     if any(len(polygon) > 1 for polygon in polygons):
         segmentation = {"size": list(shape), "counts": counts_of(mask, box, (shape[0], shape[1]))}
     return {"area": int(mask.sum()), "bbox": [x, y, mask.shape[1], mask.shape[0]], "segmentation": segmentation}

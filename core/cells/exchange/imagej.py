@@ -73,7 +73,7 @@ def read_rois(path: Path, size: tuple[int, int]) -> Outlines:
         No such file, no zip, no ROI with an area in it, or ROIs of an image of another size.
     """
     path = Path(path)
-    shapes, notes = [], []
+    shapes, notes = list[Shape](), list[str]()
     for name, content in _entries(path, notes):
         try:
             shapes.append(_shape(name, content))

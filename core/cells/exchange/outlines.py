@@ -42,7 +42,8 @@ def cell_polygons(labels: np.ndarray) -> Iterator[tuple[int, list[Polygon]]]:
     only the corners where the outline turns. Outer rings run clockwise on the screen, holes the other way.
     """
     for label, box, mask in cell_masks(labels):
-        yield label, [[ring + (box[1].start, box[0].start) for ring in polygon] for polygon in mask_polygons(mask)]
+        corner = np.array([box[1].start, box[0].start])
+        yield label, [[ring + corner for ring in polygon] for polygon in mask_polygons(mask)]
 
 
 def cell_masks(labels: np.ndarray) -> Iterator[tuple[int, tuple[slice, slice], np.ndarray]]:
@@ -194,7 +195,8 @@ def paint(shapes: Sequence[Shape], size: tuple[int, int], what: str, notes: Sequ
     """
     ids, said = _ids(shapes)
     labels = np.zeros(size, np.int32)
-    outside, empty, hidden, cut = [], [], [], 0
+    outside, empty, hidden = list[str](), list[str](), list[str]()
+    cut = 0
     overlapped: dict[str, int] = {}
     for shape, label in zip(shapes, ids, strict=True):
         box, mask = polygon_mask(shape.polygons, size)

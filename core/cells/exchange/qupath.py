@@ -61,7 +61,7 @@ def outlines_of(content: Any, path: Path, size: tuple[int, int]) -> Outlines:
     """The same for the content of the file."""
     if kind_of_json(content) != "geojson":
         raise InputError(f"{path.name}: wanted {WANTED}, found {what_it_is(content)}.")
-    shapes, notes = [], []
+    shapes, notes = list[Shape](), list[str]()
     features = _features(content)
     for number, feature in enumerate(features, start=1):
         try:
