@@ -74,6 +74,34 @@ BEFORE_AFTER: Final[Mapping[str, str]] = {  # of a fine-tuning: two rows a held-
     "model": "str",  # "before" or "after"
 }
 
+MEASUREMENTS: Final[Mapping[str, str]] = {  # of a segmentation: one row a cell; join by (fov_id, label). µm where the pixel size is known
+    "fov_id": "str",
+    "label": "Int64",
+    "area_px": "Int64",
+    "area_um2": "Float64",
+    "perimeter_px": "Float64",  # length of the line through the centres of the border pixels (scikit-image)
+    "perimeter_um": "Float64",
+    "equivalent_diameter_px": "Float64",  # of the circle with the same area
+    "equivalent_diameter_um": "Float64",
+    "major_axis_px": "Float64",  # of the ellipse with the same second moments
+    "major_axis_um": "Float64",
+    "minor_axis_px": "Float64",
+    "minor_axis_um": "Float64",
+    "eccentricity": "Float64",  # of that ellipse: 0 a circle, 1 a line
+    "solidity": "Float64",  # area / area of the convex hull
+    "form_factor": "Float64",  # 4 pi area / perimeter²: about 1 for a disc, less for ragged or long cells; tiny cells exceed 1; 1 where the perimeter is 0
+    "mean_intensity": "Float64",  # of the phase image, in its own units
+    "sd_intensity": "Float64",
+    "texture_contrast": "Float64",  # grey-level co-occurrence at 1.5 µm (2 px where the pixel size is unknown), 32 levels: mean squared difference
+    "texture_homogeneity": "Float64",  # mean of 1 / (1 + squared difference): 1 for an even cell
+    "granularity": "Float64",  # share of the cell's variance at that distance: near 0 smooth, near 1 grainy
+    "neighbours": "Int64",  # cells at most 15 µm (20 px) away, edge to edge
+    "nearest_neighbour_px": "Float64",  # distance to the nearest other cell, 1 where they touch; empty where the cell is alone
+    "nearest_neighbour_um": "Float64",
+    "border_distance_px": "Float64",  # from the cell to the border of the field; 0 where it touches
+    "border_distance_um": "Float64",
+}
+
 ASSESSED_CELLS: Final[Mapping[str, str]] = {
     "cell_id": "str",  # "<fov_id>:<label>"
     "fov_id": "str",
