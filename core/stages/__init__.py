@@ -22,6 +22,7 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "simulate": _lazy("simulating"),
     "add": _lazy("adding"),
     "segment": _lazy("segmenting"),
+    "review": _lazy("reviewing"),
     "assess": _lazy("assessing"),
     "demo": _lazy("demonstrating"),
     "tune": _lazy("tuning"),

@@ -19,6 +19,7 @@ TITLES = {
     "demo": "Preparing the demo",
     "add": "Adding images",
     "segment": "Outlining cells",
+    "review": "Publishing corrected outlines",
     "assess": "Assessing",
     "download": "Downloading",
     "tune": "Fine-tuning",
