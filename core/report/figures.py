@@ -125,7 +125,7 @@ def fraction_against_confluence(fields: pd.DataFrame) -> go.Figure:
             showlegend=False,
         )
     )
-    _percent_axis(figure, "x", "confluence", whole=False)
+    _percent_axis(figure, "x", "confluence", largest=float(_numbers(rows["confluence"]).max(initial=0.0)))
     _percent_axis(figure, "y", "senescent cells")
     return figure
 
@@ -146,12 +146,13 @@ def _figure(height: int = 340, **layout: object) -> go.Figure:
     return figure.update_xaxes(**axis, showline=True, ticks="outside", tickcolor=_GRID).update_yaxes(**axis)
 
 
-def _percent_axis(figure: go.Figure, axis: str, title: str, whole: bool = True) -> None:
-    """Percentages on an axis that shows all of 0 to 100, or only as far as the values go."""
-    steps = range(0, 101, 20 if whole else 10)
+def _percent_axis(figure: go.Figure, axis: str, title: str, largest: float | None = None) -> None:
+    """Percentages on an axis that shows all of 0 to 100, or only as far as the ``largest`` value goes."""
+    step = 20 if largest is None else next((s for s in (1, 2, 5, 10) if 100 * largest <= 7 * s), 20)
+    steps = range(0, 101, step)
     ticks = {"tickvals": [step / 100 for step in steps], "ticktext": [f"{step}{SPACE}%" for step in steps]}
     update = figure.update_xaxes if axis == "x" else figure.update_yaxes
-    update(title_text=title, showgrid=True, **ticks, **({"range": [-0.02, 1.02]} if whole else {"rangemode": "tozero"}))
+    update(title_text=title, showgrid=True, **ticks, **({"range": [-0.02, 1.02]} if largest is None else {"rangemode": "tozero"}))
 
 
 def _with_threshold(figure: go.Figure, threshold: float | None, axis: str) -> go.Figure:

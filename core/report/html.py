@@ -41,8 +41,8 @@ def html_report(
     Parameters
     ----------
     settings : mapping
-        The assessment's ``settings.json``; read are ``experiment, id, created, command, threshold, seed, settings, models``
-        (by kind, each with ``name, sha256, licence, summary``) and ``versions``. What is missing is left out.
+        The assessment's ``settings.json``; read are ``experiment, id, created, command, seed, settings, models``
+        (by kind, each with ``name, sha256, licence, summary``, the classifier also with ``threshold``) and ``versions``. What is missing is left out.
     samples, fields, cells, failures : DataFrame
         ``tables.ASSESSED_SAMPLES``, ``ASSESSED_FIELDS``, ``ASSESSED_CELLS``, ``FAILURES``.
     overlays : mapping of fov_id to bytes
@@ -61,7 +61,8 @@ def html_report(
     fields = fields.sort_values(["sample", "fov_id"], key=lambda column: column.map(key))
     context = {
         "title": str(settings.get("experiment") or settings.get("id") or "Assessment"),
-        "about": {key: settings.get(key) for key in ("id", "threshold")} | {key: settings.get(key) or {} for key in ("settings", "upstream", "versions")},
+        "about": {"id": settings.get("id"), "threshold": words.decision_threshold(settings)}
+        | {key: settings.get(key) or {} for key in ("settings", "upstream", "versions")},
         "models": _models(settings.get("models")),
         "date": _date(settings.get("created")),
         "totals": {c: words.grouped(fields[c].sum()) for c in ("n_cells", "n_scored", "n_excluded", "n_senescent")},
@@ -96,7 +97,7 @@ def _figures(settings: Mapping[str, Any], samples: pd.DataFrame, fields: pd.Data
     """Figures that have something to show, with a caption and the JSON that Plotly draws from."""
     from core.report import figures
 
-    threshold = settings.get("threshold")
+    threshold = words.decision_threshold(settings)
     scored = int(samples["n_scored"].sum())
     if not scored:
         return

@@ -18,6 +18,12 @@ def percent(fraction: Any) -> str:
     return f"{_whole(float(fraction))}{SPACE}%"
 
 
+def decision_threshold(settings: Mapping[str, Any]) -> float | None:
+    """The probability from which a cell was called senescent, out of an assessment's ``settings.json``; None where it does not say."""
+    found = ((settings.get("models") or {}).get("classifier") or {}).get("threshold")
+    return None if found is None else float(found)
+
+
 def interval(low: Any, high: Any) -> str:
     """``0.271, 0.423`` as "27–42 %"."""
     if pd.isna(low) or pd.isna(high):

@@ -15,7 +15,7 @@ from core.progress import Progress, silent
 from core.report import html_report, jpeg, overlay, read_csv, write_csv
 from core.settings import AssessSettings, SegmentSettings
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
-from core.stages.scoring import Scorer
+from core.stages.scoring import Scorer, decision_threshold
 from core.stages.segmenting import segment
 from core.statistics import field_table, sample_table
 from core.tables import ASSESSED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS
@@ -67,7 +67,7 @@ def assess(
     about = {
         "command": _command(path, settings, segmenting, segmentation_id),
         "upstream": {"segmentation": segmentation.id},
-        "models": {"classifier": model.record(), **segmentation.settings.get("models", {})},
+        "models": {"classifier": model.record() | {"threshold": decision_threshold(settings, checkpoint)}, **segmentation.settings.get("models", {})},
         "seed": settings.seed,
         "inputs": payload["inputs"],
     }
@@ -142,7 +142,7 @@ def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer
     for name, table in (("cells", cells), ("fields", fields), ("samples", samples), ("failures", failures)):
         write_csv(folder / f"{name}.csv", table, decimal_comma=comma)
     overlays = {p.stem: (folder / "overlays" / f"{p.stem}.jpg").read_bytes() for p in parts}
-    about = read_json(folder / "settings.json") | {"experiment": experiment.path.name, "threshold": scorer.threshold}
+    about = read_json(folder / "settings.json") | {"experiment": experiment.path.name}
     html_report(folder / "report.html", about, samples, fields, cells, failures, overlays, scorer.notes)
     for file in parts:
         file.unlink()

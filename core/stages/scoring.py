@@ -17,6 +17,11 @@ from core.tables import ASSESSED_CELLS, typed
 BATCH = 8
 
 
+def decision_threshold(settings: AssessSettings, checkpoint: Checkpoint) -> float:
+    """The probability at or above which a cell is called senescent: as set, else the one stored with the model."""
+    return settings.threshold if settings.threshold >= 0 else checkpoint.threshold
+
+
 @dataclass
 class Scorer:
     """A classifier, the settings, and what the reader of the report must be told."""
@@ -27,7 +32,7 @@ class Scorer:
 
     def __post_init__(self) -> None:
         self.classifier = Classifier(self.checkpoint)
-        self.threshold = self.settings.threshold if self.settings.threshold >= 0 else self.checkpoint.threshold
+        self.threshold = decision_threshold(self.settings, self.checkpoint)
 
     def score(self, fov: FieldOfView, picture: Picture, labels: np.ndarray, cells: pd.DataFrame, progress: Progress) -> pd.DataFrame:
         """One row a cell (tables.ASSESSED_CELLS) of the field ``fov``.

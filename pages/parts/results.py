@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.report import read_csv, zip_product
 from core.report.cautions import cautions
-from core.report.words import counted, culture, interval, percent
+from core.report.words import counted, culture, decision_threshold, interval, percent
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES
 from core.workspace import Experiment, Product
 from pages.parts import address
@@ -70,7 +70,7 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     with picture:
         browse_fields(experiment, product, tables.fields, tables.cells)
     with plots:
-        _plots(tables)
+        _plots(tables, decision_threshold(product.settings))
     with cultures:
         show_table(tables.samples)
     with fields:
@@ -113,13 +113,13 @@ def _downloads(experiment: Experiment, product: Product) -> None:
             )
 
 
-def _plots(tables: Tables) -> None:
+def _plots(tables: Tables, threshold: float | None) -> None:
     from core.report import figures  # brings Plotly, which the first page can do without
 
     st.plotly_chart(figures.fractions_by_sample(tables.samples, tables.fields))
     left, right = st.columns(2)
-    left.plotly_chart(figures.probability_histogram(tables.cells))
-    right.plotly_chart(figures.area_against_probability(tables.cells))
+    left.plotly_chart(figures.probability_histogram(tables.cells, threshold))
+    right.plotly_chart(figures.area_against_probability(tables.cells, threshold))
     left.plotly_chart(figures.fraction_against_confluence(tables.fields))
 
 

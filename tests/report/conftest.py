@@ -43,9 +43,8 @@ def assessment() -> SimpleNamespace:
         "id": "demo-1a2b3c4d",
         "created": "2026-03-04T13:05:22.123+00:00",
         "command": f"python -m core assess '{EVIL}'",
-        "threshold": 0.5,
         "settings": {"classifier": "demo", "bootstrap": 2000, "seed": 7},
-        "models": {"classifier": {"name": "demo", "sha256": "cd" * 32, "licence": "BSD-3-Clause", "summary": "B4", "simulated": True}},
+        "models": {"classifier": {"name": "demo", "sha256": "cd" * 32, "licence": "BSD-3-Clause", "summary": "B4", "simulated": True, "threshold": 0.5}},
         "versions": {"senescope": "0.1.0", "torch": ""},
     }
     return SimpleNamespace(

@@ -58,3 +58,10 @@ def test_nothing_scored_still_draws(assessment):
 )
 def test_ticks_of_the_area_axis_are_round_numbers(low, high, ticks):
     assert list(figures._log_ticks(np.array([0.0, low, high]))["ticktext"]) == ticks
+
+
+@pytest.mark.parametrize(("largest", "ticks"), [(0.04, 5), (0.3, 7), (0.9, 6)])
+def test_the_confluence_axis_has_several_ticks_wherever_the_fields_lie(assessment, largest, ticks):
+    fields = assessment.fields.assign(confluence=np.linspace(largest / 2, largest, len(assessment.fields)))
+    shown = [value for value in figures.fraction_against_confluence(fields).layout.xaxis.tickvals if value <= 1.2 * largest]
+    assert len(shown) >= ticks
