@@ -15,6 +15,7 @@ from core.fields import fields, split_reference
 from core.images import read_labels, write_labels
 from core.progress import Progress, silent
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, read_phase
+from core.stages.measuring import write_measurements
 from core.stages.segmenting import write_tables
 from core.workspace import AlreadyPublished, Experiment, product_id, publish
 
@@ -72,6 +73,7 @@ def import_labels(experiment: Experiment, names: Sequence[str], progress: Progre
             if not rows:
                 fail_if_all(failures, 1, "given outlines", experiment.path)
             write_tables(made.path, rows, cells, failures)
+            write_measurements(made.path, experiment, progress)
             if notes:
                 (made.path / NOTES).write_text("\n".join(notes) + "\n", encoding="utf-8", newline="\n")
     except AlreadyPublished as ready:

@@ -19,6 +19,7 @@ from core.progress import Progress, silent
 from core.report import write_csv
 from core.settings import SegmentSettings
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
+from core.stages.measuring import measure_field, write_measurements
 from core.tables import CELLS, SEGMENTED_FIELDS, typed
 from core.workspace import AlreadyPublished, Experiment, product_id, publish, read_json, write_json
 
@@ -82,8 +83,11 @@ def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Se
             table.insert(0, "fov_id", fov.fov_id)
             cells.append(table)
             rows.append(_field_row(fov.fov_id, labels, len(table), diameters[fov.fov_id]))
+            with Failures().collecting(fov.fov_id, fov.phase):  # tried again, and reported, when the measurements are joined
+                measure_field(folder, experiment, fov, labels)
     fail_if_all(failures, len(chosen), "segmented", experiment.path)
     write_tables(folder, rows, cells, failures)
+    write_measurements(folder, experiment)
     progress(len(chosen), len(chosen), "done")
 
 
