@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import InputError
 from core.statistics.fractions import field_table, sample_table
-from core.statistics.intervals import cluster_bootstrap, wilson
+from core.statistics.intervals import wilson
 from core.tables import ASSESSED_FIELDS, ASSESSED_SAMPLES, typed
 
 
@@ -69,7 +69,7 @@ def test_sample_adds_up_its_fields_and_orders_names_naturally():
     pd.testing.assert_frame_equal(table, typed(table, ASSESSED_SAMPLES))
     row = table.iloc[0]
     assert (row["n_fields"], row["n_scored"], row["n_senescent"], row["senescent_fraction"]) == (3, 20, 8, 0.4)
-    assert table["ci_method"].to_list() == ["cluster bootstrap", "Wilson"]
+    assert table["ci_method"].to_list() == ["beta-binomial", "beta-binomial"]
 
 
 def test_mixed_metadata_is_joined():
@@ -77,28 +77,41 @@ def test_mixed_metadata_is_joined():
     assert (row["passage"], row["role"], row["condition"]) == ("P2; P10", "sample", "")
 
 
-@pytest.mark.parametrize("counts", [[(0, 9), (0, 12)], [(9, 9), (12, 12)], [(3, 9)], [(3, 9), (0, 0)]])
-def test_wilson_where_fields_say_nothing_about_their_spread(counts):
+@pytest.mark.parametrize(("counts", "low", "high"), [([(0, 9), (0, 12)], 0, None), ([(9, 9), (12, 12)], None, 1)])
+def test_none_or_all_senescent_reaches_the_end_and_knows_of_fields(counts, low, high):
     row = sample_table(scored(counts)).iloc[0]
-    assert row["ci_method"] == "Wilson"
-    assert (row["ci_low"], row["ci_high"]) == wilson(*np.sum(counts, axis=0))
+    over_cells = wilson(*np.sum(counts, axis=0))
+    assert row["ci_low"] == low if high is None else row["ci_high"] == high
+    assert row["ci_high"] - row["ci_low"] > over_cells[1] - over_cells[0]
+
+
+def test_the_interval_narrows_with_fields_more_than_with_cells():
+    width = [
+        float(np.diff(sample_table(scored(counts)).iloc[0][["ci_low", "ci_high"]].to_numpy(float))[0])
+        for counts in ([(30, 100)], [(300, 1000)], [(10, 33), (10, 33), (10, 34)], [(3, 10)] * 10)
+    ]
+    assert width[0] > width[1] > width[2] > width[3]
+    assert width[1] > 0.7 * width[0]
 
 
 def test_fields_that_agree_by_chance_do_not_give_false_precision():
     row = sample_table(scored([(10, 30)] * 3)).iloc[0]
-    assert row["ci_method"] == "Wilson"
-    assert (row["ci_low"], row["ci_high"]) == wilson(30, 90)
+    over_cells = wilson(30, 90)
+    assert row["ci_low"] < over_cells[0] < over_cells[1] < row["ci_high"]
 
 
-def test_bootstrap_interval_is_the_widened_one_of_its_fields():
-    row = sample_table(scored([(2, 40), (20, 50), (12, 60)]), bootstrap=400).iloc[0]
-    plain = cluster_bootstrap([2, 20, 12], [40, 50, 60], 400)
+def test_many_fields_are_resampled():
+    counts = [(i % 7, 30) for i in range(24)]
+    row = sample_table(scored(counts), bootstrap=400).iloc[0]
     assert row["ci_method"] == "cluster bootstrap"
-    assert row["ci_low"] < plain[0] <= row["senescent_fraction"] <= plain[1] < row["ci_high"]
+    smaller = sample_table(scored(counts[:19]), bootstrap=400).iloc[0]
+    assert smaller["ci_method"] == "beta-binomial"
+    widths = [one["ci_high"] - one["ci_low"] for one in (row, smaller)]
+    assert widths[0] < 1.1 * widths[1]
 
 
 def test_adding_a_culture_changes_no_other_interval():
-    first = scored([(2, 40), (20, 50), (12, 60)], "MSC1 ø")
+    first = scored([(i % 7, 30) for i in range(24)], "MSC1 ø")
     alone = sample_table(first, 300, seed=7)
     both = sample_table(pd.concat([scored([(9, 20), (1, 30)], "A"), first]), 300, seed=7)
     pd.testing.assert_frame_equal(alone, both[both["sample"] == "MSC1 ø"].reset_index(drop=True))
@@ -107,8 +120,8 @@ def test_adding_a_culture_changes_no_other_interval():
 
 def test_same_interval_on_every_machine():
     """Guards the stable seed: Python's hash() of a text differs from run to run."""
-    row = sample_table(scored([(2, 40), (20, 50), (12, 60)], "MSC1"), 300, seed=7).iloc[0]
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.0032585035585831743, 0.7237152144959246), rel=1e-9)
+    row = sample_table(scored([(i % 7, 30) for i in range(24)], "MSC1"), 300, seed=7).iloc[0]
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.06105763199294344, 0.11918824809056194), rel=1e-9)
 
 
 def test_culture_with_nothing_scored_is_unknown():
