@@ -32,7 +32,8 @@ def register(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> Path | None:
     if given.split_from and not given.experiments:
-        return _check_only(given.split_from)
+        _check_only(given.split_from)
+        return None
     made = _imported(given) if given.from_folder else _collected(given)
     _tell(made)
     if given.export:

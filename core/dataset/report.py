@@ -12,10 +12,10 @@ from core.dataset.sentences import warnings_of
 from core.dataset.sizes import advised_crop_px, whole_shares
 
 
-def describe(manifest: pd.DataFrame, index: NDArray[np.void], left_out: dict[str, int], crop_px: int, by_cell: bool = False) -> dict[str, Any]:
+def describe(manifest: pd.DataFrame, index: NDArray[np.void], left_out: dict[str, int], crop_px: int) -> dict[str, Any]:
     """Counts, crop sizes, leakage, confounding, and the sentences that follow from them.
 
-    ``left_out`` counts cells by reason; ``by_cell`` says that the split was given cell by cell, so the groups did not matter.
+    ``left_out`` counts cells by reason.
     """
     extent = manifest["extent_px"].to_numpy(dtype=float)
     fields = manifest[["experiment", "fov_id"]].drop_duplicates()
@@ -26,7 +26,6 @@ def describe(manifest: pd.DataFrame, index: NDArray[np.void], left_out: dict[str
         "fields_in_test": len(in_test),
         "counts": class_counts(manifest),
         "groups": _groups(manifest),
-        "split_by": "cell" if by_cell else "group",
         "crop": {
             "crop_px": crop_px,
             "advised_px": advised_crop_px(extent),

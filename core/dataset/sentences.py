@@ -98,7 +98,9 @@ def _lonely(manifest: pd.DataFrame) -> list[tuple[str, str]]:
         groups = manifest.loc[manifest["class"] == c, "group"].unique()
         if len(groups) == 1 and manifest["group"].nunique() > 1:
             out.append((WARNING, f"Every {CLASSES[c]} cell comes from one culture ({groups[0] or 'unnamed'}): the classifier may learn that culture instead."))
-    if manifest["group"].nunique() == 1:
+    if set(manifest["group"]) == {""}:
+        out.append((WARNING, "Nobody knows which culture each cell comes from: cells of one culture may lie on both sides of the split."))
+    elif manifest["group"].nunique() == 1:
         out.append((WARNING, "All cells come from one culture: nothing can be said about how the classifier does on another one."))
     return out
 

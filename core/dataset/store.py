@@ -116,10 +116,15 @@ class CropWriter:
             row["area"] = np.count_nonzero(labels[box[0] : box[2] + 1, box[1] : box[3] + 1] == cell)
         return self._append(name, index, cut, how)
 
-    def add_pictures(self, name: str, pictures: Sequence[NDArray], masks: Sequence[NDArray[np.bool_]], how: Sequence[Scaling]) -> NDArray[np.void]:
-        """Take over crops that were cut elsewhere, each (Y, X) with the mask of its cell; centred, larger ones cut off."""
+    def add_pictures(
+        self, name: str, pictures: Sequence[NDArray], masks: Sequence[NDArray[np.bool_]], how: Sequence[Scaling], numbers: Sequence[int]
+    ) -> NDArray[np.void]:
+        """Take over crops that were cut elsewhere, each (Y, X) with the mask of its cell; centred, larger ones cut off.
+
+        ``numbers`` come back as ``label`` in the index.
+        """
         index = np.zeros(len(pictures), INDEX)
-        index["label"], index["confluence"], index["pixel_size"] = 1, np.nan, np.nan
+        index["label"], index["confluence"], index["pixel_size"] = numbers, np.nan, np.nan
         index["area"] = [np.count_nonzero(mask) for mask in masks]
         index["extent"] = [_extent(mask) for mask in masks]
         cut = (_centred(picture, mask, self.crop_px, self.background) for picture, mask in zip(pictures, masks, strict=True))
@@ -132,8 +137,8 @@ class CropWriter:
         with self.pixels.open("ab") as file:
             os.fsync(file.fileno())
         _save(self.folder / "index.npy", index)
-        for file in (self.folder / "parts").glob("*.npy"):
-            file.unlink()
+        for part in (self.folder / "parts").glob("*.npy"):
+            part.unlink()
         (self.folder / "parts").rmdir()
         return index
 
@@ -333,6 +338,9 @@ def _centred(picture: NDArray, mask: NDArray[np.bool_], crop_px: int, background
     """A ready crop: its middle comes to the middle of the new crop."""
     first = np.array(picture.shape) // 2 - crop_px // 2
     low, high = np.maximum(first, 0), np.minimum(first + crop_px, picture.shape)
+    if background == "black":
+        rows, columns = _frame(mask[low[0] : high[0], low[1] : high[1]])
+        low, high = low + (rows.start, columns.start), low + (rows.stop, columns.stop)
     window = slice(low[0], high[0]), slice(low[1], high[1])
     pixels = picture if picture.dtype in (np.uint8, np.uint16) else picture.astype(np.float32)
     return Piece(pixels[window], mask[window], int(low[0] - first[0]), int(low[1] - first[1]), background == "black")

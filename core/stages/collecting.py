@@ -62,17 +62,18 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     cells["split"], assignment = settle_split(cells, wanted, settings, [home, *(one.experiment for one in found)])
     cells.loc[(cells["reason"] == "") & (cells["split"] == ""), "reason"] = NOT_LISTED
     crop_px = settings.crop_px or advised_crop_px(cell_extents(found, cells, settings.pixel_size_um))
-    payload = {"settings": vars(settings) | {"crop_px": crop_px}, "split": assignment, "sources": [_input(one, cells, n) for n, one in enumerate(found)]}
+    chosen = replace(settings, crop_px=crop_px)
+    inputs = [_input(one, cells, n) for n, one in enumerate(found)]
+    identity = product_id(f"cells-{crop_px}px", {"settings": vars(chosen), "split": assignment, "sources": inputs})
     about: dict[str, Any] = {
         "command": _command(wanted, settings),
         "upstream": {f"annotation of {one.experiment.name}": one.annotation.id for one in found},
         "models": {},
-        "inputs": payload["sources"],
+        "inputs": inputs,
     }
     try:
-        with publish(home, "datasets", product_id(f"cells-{crop_px}px", payload), {**payload["settings"], "split": assignment}, **about) as partial:
-            maker = Maker(found, cells, replace(settings, crop_px=crop_px), partial.path, progress)
-            maker.write(assignment)
+        with publish(home, "datasets", identity, {**vars(chosen), "split": assignment}, **about) as partial:
+            Maker(found, cells, chosen, partial.path, progress).write()
     except AlreadyPublished as ready:
         return ready.path
     progress(1.0, 1.0, "done")
@@ -119,7 +120,7 @@ def earlier_split(homes: Sequence[Experiment], settings: DatasetSettings) -> dic
     for product in sorted(products.values(), key=lambda p: p.created, reverse=True):
         before = product.settings.get("settings", {})
         split = before.get("split", {})
-        if not isinstance(split.get("files"), list) and all(before.get(name) == getattr(settings, name) for name in same):
+        if all(isinstance(one, str) for one in split.values()) and all(before.get(name) == getattr(settings, name) for name in same):
             out = split | out
     return out
 
@@ -137,7 +138,7 @@ def _input(one: Source, cells: pd.DataFrame, number: int) -> dict[str, Any]:
 def _command(wanted: Wanted, settings: DatasetSettings) -> str:
     first, *others = [str(p) for p in wanted.experiments]
     by_hand = [f"{group}={split}" for group, split in wanted.assignment.items()]
-    extra = {"out": str(wanted.out), "annotation": list(wanted.annotations), "split_from": list(wanted.split_from), "assign": by_hand}
+    extra: dict[str, Any] = {"out": str(wanted.out), "annotation": list(wanted.annotations), "split_from": list(wanted.split_from), "assign": by_hand}
     words = shlex.split(command("dataset", first, settings, **extra))
     return shlex.join([*words[:5], *others, *words[5:]])
 
@@ -153,7 +154,7 @@ class Maker:
     progress: Progress
     failures: Failures = field(default_factory=Failures)
 
-    def write(self, assignment: Mapping[str, Any]) -> None:
+    def write(self) -> None:
         writer = CropWriter(self.folder / "crops", self.settings.crop_px, self.settings.background)  # type: ignore[arg-type]
         names, kept = self._cut(writer)
         self.progress(0.95, 1.0, "looking for leakage, writing tables")
@@ -162,7 +163,7 @@ class Maker:
         assert (rows["label"].to_numpy(dtype=np.int64) == index["label"]).all()
         left = self.cells["reason"][self.cells["reason"] != ""].value_counts().to_dict()
         lost = int((self.cells["reason"] == "").sum()) - len(rows)
-        write_dataset(self.folder, manifest_of(rows, index, self.settings), index, self.settings, {**left, **({UNREADABLE: lost} if lost else {})}, assignment)
+        write_dataset(self.folder, manifest_of(rows, index, self.settings), index, self.settings, {**left, **({UNREADABLE: lost} if lost else {})})
         write_csv(self.folder / "failures.csv", self.failures.table())
 
     def _cut(self, writer: CropWriter) -> tuple[list[str], list[pd.DataFrame]]:
@@ -228,9 +229,7 @@ def manifest_of(rows: pd.DataFrame, index: np.ndarray, settings: DatasetSettings
     return table[list(MANIFEST)]
 
 
-def write_dataset(
-    folder: Path, manifest: pd.DataFrame, index: np.ndarray, settings: DatasetSettings, left_out: Mapping[str, int], assignment: Mapping[str, Any]
-) -> None:
+def write_dataset(folder: Path, manifest: pd.DataFrame, index: np.ndarray, settings: DatasetSettings, left_out: Mapping[str, int]) -> None:
     """manifest.csv, statistics.json and report.json of a dataset whose crops are cut."""
     mean, std = train_statistics(index, manifest["split"].to_numpy())
     write_csv(folder / "manifest.csv", manifest)
@@ -249,4 +248,4 @@ def write_dataset(
             "class_names": ["not senescent", "senescent"],
         },
     )
-    write_json(folder / "report.json", describe(manifest, index, dict(left_out), settings.crop_px, isinstance(assignment.get("files"), list)))
+    write_json(folder / "report.json", describe(manifest, index, dict(left_out), settings.crop_px))
