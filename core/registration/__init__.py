@@ -7,6 +7,28 @@
 ``checkerboard``, ``false_colour`` and ``blink`` show it.
 """
 
+from core.registration.estimate import register
+from core.registration.features import grey_for_registration
+from core.registration.pictures import blink, checkerboard, false_colour
+from core.registration.session import Consensus, consensus
 from core.registration.values import METHODS, PARAMETERS, Registration, displacement, from_row, unregistered
+from core.registration.warping import coverage, nudged, warp
 
-__all__ = ["METHODS", "PARAMETERS", "Registration", "displacement", "from_row", "unregistered"]
+__all__ = [
+    "METHODS",
+    "PARAMETERS",
+    "Consensus",
+    "Registration",
+    "blink",
+    "checkerboard",
+    "consensus",
+    "coverage",
+    "displacement",
+    "false_colour",
+    "from_row",
+    "grey_for_registration",
+    "nudged",
+    "register",
+    "unregistered",
+    "warp",
+]

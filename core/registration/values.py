@@ -58,6 +58,22 @@ def displacement(first: NDArray, second: NDArray, points: NDArray) -> NDArray[np
     return np.hypot(apart[:, 0], apart[:, 1])
 
 
+def combined(outer: NDArray, inner: NDArray) -> NDArray[np.float64]:
+    """The matrix (2, 3) that does ``inner`` first, then ``outer``."""
+    out: NDArray[np.float64] = outer @ np.vstack([inner, [0.0, 0.0, 1.0]])
+    return out
+
+
+def covered(matrix: NDArray, stain_shape: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which pixels of a phase image ``shape`` (Y, X) a matrix (2, 3) carries into a stain image ``stain_shape``, bool (Y, X)."""
+    y, x = np.arange(shape[0], dtype=np.float32)[:, None], np.arange(shape[1], dtype=np.float32)[None, :]
+    inside = np.ones(shape[:2], bool)
+    for (by_x, by_y, offset), size in zip(matrix, stain_shape[1::-1], strict=True):
+        there = np.float32(by_x) * x + np.float32(by_y) * y + np.float32(offset)
+        inside &= (there >= -1e-3) & (there <= size - 1 + 1e-3)  # single precision of the position
+    return inside
+
+
 def from_row(row: Mapping[str, Any]) -> Registration:
     """The registration of one row of ``core.tables.REGISTRATIONS``."""
 
