@@ -286,6 +286,61 @@ MANIFEST: Final[Mapping[str, str]] = {  # of a dataset: one row a crop; row i is
     "image": "str",  # image reference, as in the experiment's fields.csv; a file for imported crops
 }
 
+BASELINES: Final[Mapping[str, str]] = {  # of an evaluation: what simple numbers reach
+    "baseline": "str",
+    "auc": "Float64",
+    "model_auc": "Float64",  # on the same cells
+    "difference": "Float64",  # model minus baseline
+    "ci_low": "Float64",  # 95 % interval of the difference
+    "ci_high": "Float64",
+    "verdict": "str",  # "better", "worse", "not shown to be better"
+}
+
+FRACTION_AGREEMENT: Final[Mapping[str, str]] = {  # predicted against stained fractions of cultures (Bland and Altman 1986): one row
+    "n_cultures": "Int64",
+    "bias": "Float64",  # mean of predicted minus stained
+    "bias_low": "Float64",
+    "bias_high": "Float64",
+    "sd": "Float64",
+    "limit_low": "Float64",  # limits of agreement
+    "limit_high": "Float64",
+    "mean_absolute_error": "Float64",
+    "pearson": "Float64",
+    "spearman": "Float64",
+}
+
+GROUPS: Final[Mapping[str, str]] = {  # passages, conditions or donors: one row a group
+    "group": "str",
+    "n_cultures": "Int64",
+    "mean": "Float64",  # of the senescent fractions of its cultures
+    "sd": "Float64",
+    "ci_low": "Float64",
+    "ci_high": "Float64",
+}
+
+COMPARISONS: Final[Mapping[str, str]] = {  # one row a pair of groups
+    "group": "str",
+    "reference": "str",
+    "n_group": "Int64",  # cultures
+    "n_reference": "Int64",
+    "difference": "Float64",  # of means: group minus reference
+    "ci_low": "Float64",
+    "ci_high": "Float64",
+    "p": "Float64",
+    "p_holm": "Float64",
+    "hedges_g": "Float64",
+}
+
+TRENDS: Final[Mapping[str, str]] = {  # over a dose or passage number: one row
+    "n_cultures": "Int64",
+    "n_doses": "Int64",
+    "slope": "Float64",  # change of the fraction for one unit more
+    "ci_low": "Float64",
+    "ci_high": "Float64",
+    "p": "Float64",
+    "intercept": "Float64",
+}
+
 FAILURES: Final[Mapping[str, str]] = {  # what was left out of a product, and why
     "fov_id": "str",
     "file": "str",

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import InputError
-from core.statistics.ranking import areas, average_precisions, cumulative_counts
+from core.statistics.ranking import areas, areas_within, average_precisions, cumulative_counts
 from core.statistics.resampling import cluster_codes, cluster_draws, stretched_interval
 from core.tables import METRICS, typed
 
@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 BINS: Final = 10  # of the expected calibration error
 NAMES: Final = {
     "auc": "Area under the ROC curve",
+    "auc_within": "AUC within cultures",  # over pairs of cells of one culture: blind to how cultures differ
     "average_precision": "Average precision",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -82,6 +83,7 @@ def all_metrics(
     tp, fp, fn, tn = (weights @ np.bincount(codes[some], minlength=clusters) for some in (called & truth, called & ~truth, ~called & truth, ~called & ~truth))
     return {
         "auc": areas(*sorted_counts, weights),
+        "auc_within": areas_within(*sorted_counts, weights),
         "average_precision": average_precisions(*sorted_counts, weights),
         **from_confusion(tp, fp, fn, tn, prevalence),
         "brier": _divide(weights @ np.bincount(codes, (scores - truth) ** 2, clusters), weights @ np.bincount(codes, minlength=clusters)),
@@ -147,5 +149,3 @@ def _calibration_error(truth: NDArray[np.bool_], scores: Floats, codes: NDArray[
 def _divide(top: Floats, bottom: Floats) -> Floats:
     top, bottom = np.asarray(top, float), np.asarray(bottom, float)
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
-
-

@@ -33,7 +33,7 @@ class Posterior:
         """Shares below which the mass ``q`` lies, between grid points on the logit scale."""
         upto = np.cumsum(self.mass)
         middle = upto - self.mass / 2
-        return np.asarray(expit(np.interp(q, middle, logit(self.shares))))
+        return np.asarray(expit(np.interp(np.asarray(q, dtype=float), middle, logit(self.shares))))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Equal mass on both sides."""

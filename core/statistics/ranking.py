@@ -35,6 +35,15 @@ def areas(positives: Floats, negatives: Floats, weights: Floats) -> Floats:
     return _ratio(np.einsum("bi,ij,bj->b", weights, pairs, weights, optimize=True), every)
 
 
+def areas_within(positives: Floats, negatives: Floats, weights: Floats) -> Floats:
+    """Area under the ROC curve over pairs of cells of the same cluster only: blind to differences between clusters."""
+    if not len(positives):
+        return np.full(len(weights), np.nan)
+    below = negatives[-1] - negatives + np.diff(negatives, axis=0, prepend=0) / 2
+    won = (np.diff(positives, axis=0, prepend=0) * below).sum(axis=0)
+    return _ratio(weights @ won, weights @ (positives[-1] * negatives[-1]))
+
+
 def average_precisions(positives: Floats, negatives: Floats, weights: Floats) -> Floats:
     """Average precision for every row of ``weights``: sum over the scores of precision times the gain of recall (as scikit-learn)."""
     out = np.full(len(weights), np.nan)
