@@ -5,6 +5,7 @@ import pickle
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -39,6 +40,35 @@ def test_what_the_gui_needs(tmp_path: Path, discs: np.ndarray) -> None:
     outlined = content["outlines"] > 0
     assert (content["outlines"][outlined] == discs[outlined]).all()
     assert np.mean(outlined == masks_to_outlines(discs)) > 0.99
+
+
+@pytest.mark.parametrize("name", ["dense ids", "gapped ids", "no background", "no cell"])
+def test_the_cellpose_window_opens_it(tmp_path: Path, discs: np.ndarray, name: str, cellpose_models: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cellpose's own loading code, with a window that shows no image and only remembers what it is given."""
+    from cellpose.gui import io as gui
+
+    monkeypatch.setattr(gui, "_initialize_images", lambda *given, **named: None)
+    labels = {"dense ids": discs, "gapped ids": np.where(discs == 3, 50, discs), "no background": np.ones_like(discs), "no cell": discs * 0}[name]
+    write_seg_npy(tmp_path / "a_seg.npy", labels, "a.tif")
+    window = MagicMock(NZ=1, restore=None, colormap=np.zeros((1000, 4), np.uint8), flows=[])
+    gui._load_seg(window, str(tmp_path / "a_seg.npy"), image=np.zeros(discs.shape, np.float32), image_file=str(tmp_path / "a.tif"))
+    assert window.loaded is True
+    assert window.ncells == len(np.unique(labels[labels > 0]))
+    assert np.array_equal(window.cellpix[0] > 0, labels > 0)
+    assert len(window.ismanual) == window.ncells
+
+
+def test_the_keys_are_those_that_cellpose_writes(tmp_path: Path, discs: np.ndarray) -> None:
+    from cellpose.io import masks_flows_to_seg
+
+    zeros = np.zeros(discs.shape, np.float32)
+    flows = [np.zeros((*discs.shape, 3), np.uint8), np.stack([zeros, zeros]), zeros]
+    masks_flows_to_seg(zeros, discs.astype(np.uint16), flows, str(tmp_path / "theirs.tif"))
+    write_seg_npy(tmp_path / "ours_seg.npy", discs, "ours.tif")
+    theirs, ours = (np.load(tmp_path / f"{who}_seg.npy", allow_pickle=True).item() for who in ("theirs", "ours"))
+    assert set(ours) == set(theirs)
+    for key in ("masks", "outlines", "ismanual"):
+        assert (ours[key].dtype, ours[key].shape) == (theirs[key].dtype, theirs[key].shape), key
 
 
 def test_reads_what_cellpose_writes(tmp_path: Path, discs: np.ndarray) -> None:

@@ -212,14 +212,14 @@ def paint(shapes: Sequence[Shape], size: tuple[int, int], what: str, notes: Sequ
         labels[box][free] = label
     if shapes and (len(outside) == len(shapes) or len(outside) > max(1, STRAY_SHARE * len(shapes))):
         raise InputError(
-            f"{what}: {len(outside)} of {len(shapes)} outlines lie outside the image of {size[1]} × {size[0]} px ({_named(outside)}); "
+            f"{what}: {len(outside)} of {_outlines(len(shapes), '')} lie outside the image of {size[1]} × {size[0]} px ({_named(outside)}); "
             "they were drawn on an image of another size."
         )
     said += _counted(outside, "outside the image, left out") + _counted(empty, "smaller than a pixel, left out")
-    said += [f"{cut} outlines cross the edge of the image and were cut there."] if cut else []
+    said += [f"{_outlines(cut, 'crosses', 'cross')} the edge of the image; what lies beyond was cut off."] if cut else []
     if overlapped:
         said.append(
-            f"{len(overlapped)} outlines overlap earlier ones in {sum(overlapped.values())} px ({_named(list(overlapped))}); "
+            f"{_outlines(len(overlapped), 'overlaps', 'overlap')} earlier ones in {sum(overlapped.values())} px ({_named(list(overlapped))}); "
             "these pixels stay with the cell that comes first in the file."
         )
     said += _counted(hidden, "wholly under earlier outlines, left out")
@@ -241,7 +241,11 @@ def _within(shape: Shape, size: tuple[int, int]) -> bool:
 
 
 def _counted(names: Sequence[str], what: str) -> list[str]:
-    return [f"{len(names)} outlines are {what}: {_named(names)}."] if names else []
+    return [f"{_outlines(len(names), 'is', 'are')} {what}: {_named(names)}."] if names else []
+
+
+def _outlines(n: int, one: str, many: str = "") -> str:
+    return f"1 outline {one}".rstrip() if n == 1 else f"{n} outlines {many}".rstrip()
 
 
 def _named(names: Sequence[str]) -> str:
