@@ -34,6 +34,7 @@ class Checkpoint:
     simulated: bool = False  # trained on simulated cells
     state: dict[str, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
     padding_px: int | None = None  # size that the network's padding was built for, where it is not ``crop_px``
+    temperature: float = 1.0  # logits are divided by it before anything else; fitted on validation cells
 
     def network(self) -> torch.nn.Module:
         """The network with these weights, in evaluation mode, float32, on the CPU."""
@@ -132,6 +133,8 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
     except (TypeError, KeyError) as error:
         raise InputError(f"{path}: wanted the fields of {FORMAT}, found others ({error}).") from error
     _checked(path, checkpoint.state)
+    if not 0 < checkpoint.temperature < float("inf"):
+        raise InputError(f"{path}: wanted a temperature above 0, found {checkpoint.temperature}.")
     return _complete(path, checkpoint)
 
 

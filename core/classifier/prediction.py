@@ -35,7 +35,7 @@ class Classifier:
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def predict(self, crops: NDArray[np.float32], progress: Progress = silent) -> NDArray[np.float32]:
-        """Probabilities of class 1 of normalised crops (N, S, S): (N,) float32. Crops are taken 8 at a time.
+        """Probabilities of class 1 of normalised crops (N, S, S), at the checkpoint's temperature: (N,) float32. Crops are taken 8 at a time.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class Classifier:
         x = torch.from_numpy(np.ascontiguousarray(crops, np.float32))[:, None].to(self.device, memory_format=torch.channels_last)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logits = self._network(x)
-        probabilities: NDArray[np.float32] = torch.sigmoid(logits[:, 0].float()).cpu().numpy()
+        probabilities: NDArray[np.float32] = torch.sigmoid(logits[:, 0].float() / self.checkpoint.temperature).cpu().numpy()
         return probabilities
 
 

@@ -1,9 +1,12 @@
 """Probabilities: equal to efficientnet_pytorch's own, repeatable, cancellable."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from core.classifier.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from core.classifier.prediction import Classifier, best_device
 from core.errors import Cancelled, InputError
 
@@ -66,3 +69,22 @@ def test_the_checkpoint_is_left_as_it_was(checkpoint, crops):
 
 def test_best_device_is_one_of_three():
     assert best_device() in ("cuda", "mps", "cpu")
+
+
+def test_a_temperature_divides_the_logits(checkpoint, crops, tmp_path):
+    plain = Classifier(checkpoint, device="cpu").predict(crops).astype(float)
+    save_checkpoint(tmp_path / "warm.pt", replace(checkpoint, temperature=2.0))
+    warm = load_checkpoint(tmp_path / "warm.pt")
+    assert warm.temperature == 2.0
+    found = Classifier(warm, device="cpu").predict(crops).astype(float)
+    np.testing.assert_allclose(np.log(found / (1 - found)), np.log(plain / (1 - plain)) / 2, atol=1e-4)
+
+
+def test_an_older_file_has_no_temperature_and_a_bad_one_is_refused(checkpoint, tmp_path):
+    content = vars(checkpoint) | {"format": FORMAT, "class_names": list(checkpoint.class_names)}
+    del content["temperature"]
+    torch.save(content, tmp_path / "old.pt")
+    assert load_checkpoint(tmp_path / "old.pt").temperature == 1.0
+    torch.save(content | {"temperature": 0.0}, tmp_path / "bad.pt")
+    with pytest.raises(InputError, match="temperature above 0"):
+        load_checkpoint(tmp_path / "bad.pt")
