@@ -1,7 +1,9 @@
 """Segment: outline the cells of every field, try settings on one field first."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
+import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
@@ -13,10 +15,13 @@ from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment, settings_like
+from pages.parts.exchange_panel import exchange_panel
 from pages.parts.field_view import browse_fields, labels_file, phase_of, turn_fields
 from pages.parts.job_panel import current_job, job_panel, submit
 from pages.parts.results import how_made, show_table
+from pages.parts.review import review_panel
 from pages.parts.settings_form import settings_form
+from pages.parts.tune_panel import tune_panel
 from pages.parts.viewer import cell_viewer, field_tile
 
 
@@ -32,7 +37,7 @@ def page() -> None:
         st.info("This experiment has no images yet.", icon=":material/image:")
         address.link("experiments", "Add images", icon=":material/add_photo_alternate:", experiment=experiment.name)
         return
-    job = current_job(experiment, ("segment",))
+    job = current_job(experiment, ("segment", "review"))
     if job and job.state == "done":
         made = job.result.replace("\\", "/").rsplit("/", 1)[-1]
         address.write(job=None, **({"preview": made, "segmentation": NEW} if job.params.get("fields") else {"segmentation": made}))
@@ -60,19 +65,26 @@ def show(experiment: Experiment, product: Product) -> None:
         )
         if st.button("Assess with these outlines", type="primary"):
             address.open_page("assess", experiment=experiment.name, segmentation=product.id, assessment="new")
-    names = ["Cells in the picture", "Fields", f"Left out ({len(failures)})" if len(failures) else "Left out", "How it was made"]
-    picture, table, missing, made = st.tabs(names)
-    with picture:
-        browse_fields(experiment, product, fields, cells)
-    with table:
-        show_table(fields)
-    with missing:
-        if len(failures):
-            st.dataframe(failures, hide_index=True)
-        else:
-            st.success("Every field was segmented.", icon=":material/check:")
-    with made:
-        how_made(product, "segmentation")
+    tabs: dict[str, Callable[[], None]] = {
+        "Cells in the picture": lambda: browse_fields(experiment, product, fields, cells),
+        "Check and correct": lambda: review_panel(experiment, product),
+        "Fine-tune": lambda: tune_panel(experiment, product),
+        "Fields": lambda: show_table(fields),
+        "Export": lambda: exchange_panel(experiment, product),
+        "Left out": lambda: left_out(failures),
+        "How it was made": lambda: how_made(product, "segmentation"),
+    }
+    for tab, content in zip(st.tabs(list(tabs), key="tab", bind="query-params"), tabs.values(), strict=True):
+        if tab.open:  # only what is seen is computed
+            with tab:
+                content()
+
+
+def left_out(failures: pd.DataFrame) -> None:
+    if len(failures):
+        st.dataframe(failures, hide_index=True)
+    else:
+        st.success("Every field was segmented.", icon=":material/check:")
 
 
 def prepare(experiment: Experiment, busy: bool) -> None:

@@ -14,6 +14,7 @@ from core.cells.labels import checked_labels, compressed, touches_border
 Box = tuple[slice, slice]
 
 MEASURES = ("label", "y_px", "x_px", "area_px", "solidity", "pieces", "parts", "neck", "elongation", "touches_border", "flow_error")
+CLEAR = 0.4  # score; below, nothing but being cut by the border speaks against a cell
 UNUSUAL = 3.5
 """Robust z-score beyond which a value counts as an outlier (Iglewicz & Hoaglin 1993, How to Detect and Handle Outliers)."""
 FEW = 12  # with fewer cells a field is no measure of itself
@@ -70,7 +71,8 @@ def suspicion(measures: pd.DataFrame, areas: np.ndarray | None = None) -> pd.Dat
     Returns
     -------
     DataFrame
-        label, y_px, x_px, score (0: nothing to see) and reason (words, the weightiest first; "" for a score of 0).
+        label, y_px, x_px, score (0: nothing to see), reason (words, the weightiest first; "" for a score of 0) and clear
+        (whether the score reaches ``CLEAR``).
     """
     found = [(name, weight.to_numpy(float)) for name, weight in _reasons(measures, _size_z(measures, areas))]
     score = np.sum([weight for _, weight in found], axis=0) if len(measures) else np.zeros(0)
@@ -78,7 +80,7 @@ def suspicion(measures: pd.DataFrame, areas: np.ndarray | None = None) -> pd.Dat
     words = ["; ".join(found[k][0] for k in np.argsort(-weights[:, n], kind="stable") if weights[k, n] > 0) for n in range(len(measures))]
     for n, parts in enumerate(measures["parts"]):
         words[n] = words[n].replace("several thick parts", f"{parts} thick parts, perhaps {parts} cells")
-    table = measures[["label", "y_px", "x_px"]].assign(score=score, reason=words)
+    table = measures[["label", "y_px", "x_px"]].assign(score=score, reason=words, clear=score >= CLEAR)
     return table.sort_values(["score", "label"], ascending=[False, True], ignore_index=True)
 
 

@@ -61,6 +61,14 @@ def look(experiment: Experiment, product: Product, fov_id: str) -> Corrected:
         return Corrected(found, _preview(product, log, found, now), suspicion(now.measures, _areas(experiment, product, fov_id)))
 
 
+def ready(experiment: Experiment, product: Product, fov_id: str) -> Path | None:
+    """The label image as it stands, if it lies on the disk and nothing has to be computed for it."""
+    log = EditLog(experiment, product.id, fov_id)
+    found = log.history()
+    file = _preview_file(log, found) if found.edits else label_image(product, fov_id)
+    return file if file.is_file() else None
+
+
 def correct(experiment: Experiment, product: Product, fov_id: str, row: Mapping[str, Any], rater: str = "") -> None:
     """Check one correction against the field as it stands and save it.
 
@@ -160,12 +168,16 @@ def _preview(product: Product, log: EditLog, found: History, now: Standing) -> P
     """The label image for the viewer: the segmentation's own where nothing is changed, else one file a version."""
     if not found.edits:
         return label_image(product, log.fov_id)
-    file = log.folder / PREVIEWS / f"{log.fov_id}.{found.version}.tif"
+    file = _preview_file(log, found)
     if not file.is_file():
         with file_errors(file, "write"):
             write_labels(file, now.labels)
             _tidy(file)
     return file
+
+
+def _preview_file(log: EditLog, found: History) -> Path:
+    return log.folder / PREVIEWS / f"{log.fov_id}.{found.version}.tif"
 
 
 def _tidy(newest: Path) -> None:

@@ -6,7 +6,7 @@ cell are short messages: the browser repaints without loading anything.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     from core.images import Plane
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("viewer_outlines.js", "viewer_frame.js", "viewer_painting.js", "viewer_field.js", "viewer_toolbar.js", "viewer.js")  # one module, in this order
+SCRIPTS = (  # one module, in this order
+    "viewer_outlines.js",
+    "viewer_frame.js",
+    "viewer_painting.js",
+    "viewer_field.js",
+    "viewer_toolbar.js",
+    "viewer_foreseen.js",
+    "viewer_editing_panel.js",
+    "viewer_editing.js",
+    "viewer.js",
+)
 
 NOT_SENESCENT, SENESCENT, NOT_SCORED = 0, 1, 2
 Legend = tuple[tuple[str, str], ...]
 CALLS: Legend = (("Not senescent", "#56B4E9"), ("Senescent", "#FF7F2A"), ("Not scored", "#B4B4B4"))
 """Names and colours of the classes: told apart by colour-blind eyes, on the dark and the bright parts of a picture."""
 PLAIN: Legend = (("Cells", "#FFD54F"),)
+SUSPICIOUS: Legend = (("Suspicious", "#FF7F2A"), ("Other cells", "#56B4E9"))
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,26 @@ class Tile:
     pixel_size_um: float | None = None
     identity: str = ""
     """Stays the same as long as the same pixels are meant, whatever token the addresses carry; default: the addresses."""
+    labels_version: str = ""
+    """Another text: another label image under the same picture, which the viewer then replaces in its place."""
+
+
+@dataclass(frozen=True)
+class Editing:
+    """Makes the viewer a tool to correct the outlines of one field.
+
+    ``suspects``: (label, why, whether that is a clear sign), the most suspicious cell first. ``undo``, ``redo``: how many
+    corrections can be taken back and brought back. ``heard``: the ``at`` of the last message that was dealt with;
+    ``problem``: what went wrong with it. ``first``, ``last``: whether there is a field before and after this one.
+    """
+
+    suspects: Sequence[tuple[int, str, bool]] = ()
+    undo: int = 0
+    redo: int = 0
+    heard: int = 0
+    problem: str = ""
+    first: bool = True
+    last: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,6 +145,7 @@ def cell_viewer(
     selected: tuple[str, int] | None = None,
     ruler_px: float | None = None,
     preload: Sequence[Tile] = (),
+    editing: Editing | None = None,
 ) -> Click | None:
     """Show fields and return the click that caused this run of the page, or None.
 
@@ -122,7 +154,8 @@ def cell_viewer(
     ``selected``: (fov_id, label) of the cell drawn thick; None: the one clicked last. A click selects at once, before the
     page runs, and counts more than ``selected`` in the run that it causes, which the page cannot know of yet.
     ``ruler_px``: diameter of a circle that the user can lay over cells. ``preload``: tiles fetched in the background
-    (the next field), so that they are there when the user turns to them.
+    (the next field), so that they are there when the user turns to them. ``editing``: corrections instead of clicks; they
+    are read with ``corrections`` before the viewer is placed.
     """
     last = _last_click(key)
     data = {
@@ -134,9 +167,20 @@ def cell_viewer(
         "selected": [last["fov_id"], last["label"]] if last and (last["now"] or selected is None) else selected,
         "heard": last["at"] if last else 0,
         "ruler": ruler_px or 0,
+        "editing": asdict(editing) if editing else None,
     }
-    click = _component()(data=data, key=key, on_clicked_change=lambda: None).clicked
+    click = _component()(data=data, key=key, on_clicked_change=lambda: None, on_edited_change=lambda: None).clicked
     return Click(str(click["fov_id"]), int(click["label"]), int(click["x"]), int(click["y"])) if click else None
+
+
+def corrections(key: str) -> list[dict[str, Any]]:
+    """The messages of the viewer ``key`` that caused this run, oldest first; one may come again.
+
+    Each has ``at`` (rising), ``id``, ``fov_id``, ``action`` (that of a ``core.cells.edits.Edit``, undo, redo, or turn: to
+    the field ``points[0][0]`` away), ``labels``, ``points``.
+    """
+    told = st.session_state.get(key, {}).get("edited")
+    return [dict(message) for message in told["messages"]] if told else []
 
 
 def _last_click(key: str) -> dict[str, Any] | None:
@@ -168,6 +212,7 @@ def _source(tile: Tile) -> dict[str, Any]:
         "reduction": media.reduction(tile.height, tile.width),
         "image": tile.image_url,
         "labelImage": tile.labels_url,
+        "labelVersion": tile.labels_version,
     }
 
 

@@ -121,7 +121,7 @@ def test_the_same_whether_measured_alone_or_with_others(good: np.ndarray) -> Non
 def test_an_empty_field(ids: list[int] | None) -> None:
     table = suspicion(measure(np.zeros((20, 20), np.int32), ids))
     assert len(table) == 0
-    assert list(table.columns) == ["label", "y_px", "x_px", "score", "reason"]
+    assert list(table.columns) == ["label", "y_px", "x_px", "score", "reason", "clear"]
 
 
 def test_odd_fields() -> None:

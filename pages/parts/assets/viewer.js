@@ -12,10 +12,13 @@ class Store {
   get(spec) {
     let entry = this.entries.get(spec.key);
     if (!entry) {
-      entry = { bytes: 0, bitmap: this.bitmap(spec), cells: null };
-      entry.cells = spec.labelImage ? this.cells(spec) : Promise.resolve({});
-      entry.bitmap.then((bitmap) => { entry.bytes += 4 * bitmap.width * bitmap.height; }, () => this.entries.delete(spec.key));
-      entry.cells.then(({ labels }) => { entry.bytes += labels ? 2 * labels.byteLength : 0; }, () => this.entries.delete(spec.key));
+      entry = { bytes: 0, labelBytes: 0, bitmap: this.bitmap(spec) };
+      entry.bitmap.then((bitmap) => { entry.bytes = 4 * bitmap.width * bitmap.height; }, () => this.entries.delete(spec.key));
+    }
+    if (!entry.cells || entry.version !== spec.labelVersion) {
+      const cells = entry.cells = spec.labelImage ? this.cells(spec) : Promise.resolve({});
+      entry.version = spec.labelVersion;
+      cells.then(({ labels }) => { entry.labelBytes = labels ? 2 * labels.byteLength : 0; }, () => { if (entry.cells === cells) entry.cells = null; });
     }
     this.entries.delete(spec.key); // to the end: used last
     this.entries.set(spec.key, entry);
@@ -48,11 +51,11 @@ class Store {
 
   /* Let go of the fields used longest ago; those on screen stay. */
   trim(onScreen) {
-    let total = [...this.entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);
+    let total = [...this.entries.values()].reduce((sum, entry) => sum + entry.bytes + entry.labelBytes, 0);
     for (const [key, entry] of this.entries) {
       if (total <= KEEP_BYTES) return;
       if (onScreen.has(key)) continue;
-      total -= entry.bytes;
+      total -= entry.bytes + entry.labelBytes;
       this.drop(key, entry);
     }
   }
@@ -95,6 +98,7 @@ class Viewer {
     this.data = data;
     // A message that does not know of the last click yet must not undo it.
     if (data.heard >= this.told) this.selected = data.selected;
+    if (data.editing && !this.editor) this.edit();
     if (!before || JSON.stringify(before.legend) !== JSON.stringify(data.legend)) {
       this.hidden.clear();
       this.stamp++;
@@ -103,15 +107,26 @@ class Viewer {
     this.grid.style.setProperty('--height', data.height ? `${data.height}px` : 'auto');
     this.grid.classList.toggle('fixed', Boolean(data.height));
     this.place(data.tiles);
+    this.editor?.show(data.editing);
     this.toolbar.refresh();
     const onScreen = new Set(data.tiles.map((spec) => spec.key));
     data.preload.forEach((spec) => this.store.get(spec));
     this.store.trim(onScreen);
   }
 
+  /* From now on the viewer is a tool to correct outlines. */
+  edit() {
+    this.editor = new Editor(this);
+    this.grid.before(this.editor.panel.bar);
+    this.grid.after(this.editor.panel.list);
+    this.node.classList.add('editing');
+    this.node.addEventListener('keydown', (event) => this.editor.key(event));
+  }
+
   /* Keep the fields that stay, so that a new colour does not load anything. */
   place(specs) {
     const old = new Map(this.fields.map((field) => [field.spec.key, field]));
+    const before = this.fields.length, focused = this.editor && (this.node.matches(':focus-within') || document.activeElement === document.body);
     this.fields = specs.map((spec) => {
       const field = old.get(spec.key);
       old.delete(spec.key);
@@ -123,6 +138,7 @@ class Viewer {
     const nodes = this.fields.map((field) => field.figure);
     if (nodes.some((node, k) => this.grid.children[k] !== node)) this.grid.replaceChildren(...nodes);
     this.grid.classList.toggle('single', specs.length === 1);
+    if (focused && (old.size || !before)) this.fields[0]?.stage.focus({ preventScroll: true }); // the keys go on in the next field
   }
 
   opened(spec) {

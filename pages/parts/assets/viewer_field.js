@@ -25,6 +25,7 @@ class Field extends Painting {
     this.stamp++;
     this.describe();
     if (this.stage.dataset.state === 'failed') this.load(); // perhaps it works by now
+    else if (this.viewer.editor && this.outlines) this.follow();
     this.paint();
   }
 
@@ -50,12 +51,31 @@ class Field extends Painting {
       this.say('');
       this.describe();
       this.stage.dataset.state = 'ready';
+      if (this.viewer.editor) this.follow(); // a newer one may have been named meanwhile
       this.viewer.toolbar.refresh();
       this.paint();
     } catch (problem) {
       if (this.gone) return;
       this.stage.dataset.state = 'failed';
       this.say(`${this.bitmap ? 'The outlines' : 'The picture'} cannot be shown: ${problem.message}`, true);
+    }
+  }
+
+  /* Another version of the label image under the same picture: the one before is shown until it is here. */
+  async follow() {
+    const { spec } = this;
+    try {
+      const cells = await this.viewer.store.get(spec).cells;
+      if (this.gone || this.spec.labelVersion !== spec.labelVersion) return;
+      Object.assign(this, cells);
+      this.stamp++;
+      this.say('');
+      this.viewer.editor.arrived();
+      this.describe();
+      this.viewer.repaint();
+      this.stage.dataset.version = spec.labelVersion;
+    } catch (problem) {
+      if (!this.gone) this.say(`The corrected outlines cannot be shown: ${problem.message}`, true);
     }
   }
 
@@ -71,12 +91,14 @@ class Field extends Painting {
   }
 
   down(event) {
-    if (event.button || !this.view) return;
+    const middle = event.button === 1 && this.viewer.editor; // moves the picture where the first button draws
+    if ((event.button && !middle) || !this.view) return;
     this.stage.setPointerCapture(event.pointerId);
     const [x, y] = this.at(event);
     this.pointers.set(event.pointerId, { x, y });
     const ruler = this.pointers.size === 1 && this.onRuler(x, y);
     this.drag = { x, y, far: this.pointers.size > 1, ruler };
+    if (!middle) this.viewer.editor?.begin(this.drag, ...this.toImage(x, y));
   }
 
   move(event) {
@@ -94,7 +116,8 @@ class Field extends Painting {
     if (Math.hypot(x - drag.x, y - drag.y) > CLICK_SLACK * this.ratio) drag.far = true;
     if (!drag.far) return;
     this.point(0);
-    if (drag.ruler) {
+    if (drag.path) this.viewer.editor.extend(...this.toImage(x, y));
+    else if (drag.ruler) {
       this.rulerCentre;
       this.ruler = [this.ruler[0] + (x - held.x) / this.view.scale, this.ruler[1] + (y - held.y) / this.view.scale];
       this.paint();
@@ -113,12 +136,13 @@ class Field extends Painting {
   up(event) {
     const drag = this.drag, alone = this.pointers.size === 1;
     this.release(event);
-    if (!drag || drag.far || drag.ruler || !alone) return;
+    if (drag?.path && drag.far && alone) this.viewer.editor.finish();
+    if (!drag || drag.far || drag.ruler || !alone || event.button) return;
     const [x, y] = this.at(event);
-    const double = event.timeStamp - this.lastClick.at < DOUBLE_MS && Math.hypot(x - this.lastClick.x, y - this.lastClick.y) < 8 * this.ratio;
+    const double = !this.viewer.editor && event.timeStamp - this.lastClick.at < DOUBLE_MS && Math.hypot(x - this.lastClick.x, y - this.lastClick.y) < 8 * this.ratio;
     this.lastClick = double ? { at: -1e9 } : { at: event.timeStamp, x, y };
     if (double) this.fit(); // the first of the two clicks has been told already
-    else this.click(...this.toImage(x, y).map(Math.floor));
+    else this.click(...this.toImage(x, y).map(Math.floor), event);
   }
 
   release(event) {
@@ -128,8 +152,9 @@ class Field extends Painting {
     else this.drag.far = true; // lifting the second finger of a pinch is no click
   }
 
-  click(x, y) {
+  click(x, y, event) {
     if (x < 0 || y < 0 || x >= this.spec.width || y >= this.spec.height) return;
+    if (this.viewer.editor) return void this.viewer.editor.click(this.labelAt(x, y), event);
     this.viewer.choose(this.spec.id, this.labelAt(x, y), x, y);
   }
 
@@ -142,6 +167,7 @@ class Field extends Painting {
   }
 
   key(event) {
+    if (this.viewer.editor?.key(event)) return;
     if (event.ctrlKey || event.metaKey || event.altKey || !this.view) return;
     const far = 80 * this.ratio, name = event.key.toLowerCase();
     const act = {

@@ -86,6 +86,16 @@ class Frame {
     this.moved();
   }
 
+  /* Bring a cell into the middle, large enough to judge its outline; a view that shows it well keeps its scale. */
+  reveal({ box: [x0, y0, x1, y1] }) {
+    if (!this.view) return;
+    const { width, height } = this.base, side = Math.max(x1 - x0, y1 - y0, 1);
+    const wanted = Math.max(this.fitted().scale, Math.min(Math.min(width, height) / (4 * side), 8 * this.ratio));
+    const scale = this.view.scale > wanted / 2 && this.view.scale < 2 * wanted ? this.view.scale : wanted;
+    this.view = { scale, x: width / 2 - ((x0 + x1) / 2) * scale, y: height / 2 - ((y0 + y1) / 2) * scale };
+    this.moved();
+  }
+
   pan(dx, dy) {
     this.view.x += dx;
     this.view.y += dy;

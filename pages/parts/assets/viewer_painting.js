@@ -50,6 +50,7 @@ class Painting extends Frame {
         this.stroke(pen, [selected], viewer.data.legend[this.classOf(selected.label)][1], 2.5 * this.ratio);
       }
     }
+    viewer.editor?.paint(pen, this);
     if (viewer.data.ruler > 0) this.paintRuler(pen);
   }
 
