@@ -179,6 +179,8 @@ ANNOTATED_CELLS: Final[Mapping[str, str]] = {  # of an annotation: one row a cel
     "curated_class": "Int64",  # 1 positive, 0 negative; empty where nobody decided, or on "cannot tell" and "exclude"
     "class": "Int64",  # curated where a person decided, else automatic; empty: not to be used
     "fragile": "boolean",  # the automatic class changes within the residual of the alignment
+    "critical_low": "Float64",  # lowest and highest critical threshold within that residual:
+    "critical_high": "Float64",  # the cell is fragile at thresholds from low to below high
 }
 
 DECISIONS: Final = ("positive", "negative", "cannot tell", "exclude")
