@@ -13,6 +13,7 @@ from core.report import read_csv
 from core.report.words import count
 from core.tables import FAILURES
 from core.workspace import Experiment, allowed_path, allowed_roots
+from pages.parts.add_outlines import add_outlines
 from pages.parts.choose_planes import choose_planes
 from pages.parts.job_panel import submit
 from pages.parts.upload import uploader
@@ -26,6 +27,8 @@ def add_images(experiment: Experiment) -> None:
     uploaded = uploader(experiment, key=f"upload-{experiment.name}", label="Drop phase-contrast images here")
     with st.expander("Take a folder on the server instead", icon=":material/folder_open:"):
         _from_folder(experiment)
+    if not experiment.fields().empty:
+        add_outlines(experiment)
     if uploaded and uploaded.references:
         _take(experiment, [r for r in uploaded.references if _usable(experiment, r)])
     _decide(experiment)

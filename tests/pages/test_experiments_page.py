@@ -75,14 +75,14 @@ def test_names_are_read_by_a_pattern_after_a_preview(open_page: Open, experiment
 
 def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment, click: Click) -> None:
     app = open_page("experiments", experiment=experiment.name)
-    app.file_uploader[0].upload("meta.csv", "fov_id;condition\nMSC1_P4_f01;doxo\n".encode("utf-8-sig")).run()
+    next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", "fov_id;condition\nMSC1_P4_f01;doxo\n".encode("utf-8-sig")).run()
     click(app, "Write 1 row")
     assert experiment.fields()["condition"].to_list() == ["doxo", ""]
 
 
 def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     app = open_page("experiments", experiment=experiment.name)
-    app.file_uploader[0].upload("meta.csv", b"fov_id,condition\nnobody,x\n").run()
+    next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", b"fov_id,condition\nnobody,x\n").run()
     click(app, "Write 1 row")
     assert "nobody" in words(app)
 
