@@ -123,7 +123,7 @@ def _live(experiment: Experiment, job: Job) -> None:
         st.plotly_chart(loss_curve(history, epochs), key=f"loss-{job.id}", config={"displayModeBar": False})
         last = history.iloc[-1]
         st.caption(
-            f"{int(last['epoch'])} of {count(epochs, 'epoch')} done, {last['seconds']:.0f} s for the last one. The loss should fall on the held-back fields too."
+            f"{int(last['epoch'])} of {count(epochs, 'epoch')} done, {last['seconds']:.0f} s for the last one. On the held-back fields it should fall too."
         )
 
     look()

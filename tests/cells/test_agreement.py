@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from core.cells.agreement import IOUS, agreement
+from core.cells.agreement import IOUS, agreement, changed_cells
 from core.errors import InputError
 
 
@@ -100,3 +100,16 @@ def test_other_sizes_and_fractions_are_refused() -> None:
         agreement(TWO, TWO[:-1])
     with pytest.raises(InputError, match="whole numbers"):
         agreement(TWO, TWO.astype(float))
+
+
+def test_changed_cells_are_counted_as_a_person_would() -> None:
+    four = squares((5, 5), (5, 15), (30, 30), (50, 50))
+    removed, merged, drawn, moved = four.copy(), four.copy(), four.copy(), four.copy()
+    removed[removed == 1] = 0
+    merged[merged == 2] = 1
+    drawn[40:45, 5:15] = 9
+    moved[30, 30:40] = 0
+    assert changed_cells(four, squares((5, 5), (5, 15), (30, 30), (50, 50), ids=(8, 3, 4, 70))) == 0
+    assert [changed_cells(four, after) for after in (removed, merged, drawn, moved)] == [1, 2, 1, 1]
+    assert changed_cells(merged, four) == 2
+    assert changed_cells(EMPTY, four) == 4
