@@ -19,6 +19,8 @@ UNUSUAL = 3.5
 """Robust z-score beyond which a value counts as an outlier (Iglewicz & Hoaglin 1993, How to Detect and Handle Outliers)."""
 FEW = 12  # with fewer cells a field is no measure of itself
 LEAST_SPREAD = 0.15  # of the logarithm of areas: among nearly equal cells 15 % more is not unusual
+LEAST_SPREAD_SOLIDITY = 0.04
+SEVERAL = "several thick parts"
 RAGGED = 0.6  # area over area of the convex hull; cells with long processes lie lower than round ones, so where there are
 RAGGED_AT_MOST = 0.85  # many cells, one counts as ragged when it lies far below the median of all, but never above this
 CONVEX = 0.95  # two touching cells in one outline lie below; above, no parts are looked for
@@ -54,7 +56,7 @@ def measure(labels: np.ndarray, ids: Sequence[int] | None = None, flow_error: Ma
     rows = [_measured(label, box, labels[box] == label) for label, box in _boxes(labels, ids)]
     table = pd.DataFrame(rows, columns=[name for name in MEASURES if name not in ("touches_border", "flow_error")])
     table["touches_border"] = touches_border(labels, table["label"].to_numpy())
-    table["flow_error"] = table["label"].map(dict(flow_error or {})).astype(float)
+    table["flow_error"] = [float((flow_error or {}).get(label, np.nan)) for label in table["label"]]
     return table.sort_values("label", ignore_index=True)
 
 
@@ -74,49 +76,59 @@ def suspicion(measures: pd.DataFrame, areas: np.ndarray | None = None) -> pd.Dat
         label, y_px, x_px, score (0: nothing to see), reason (words, the weightiest first; "" for a score of 0) and clear
         (whether the score reaches ``CLEAR``).
     """
-    found = [(name, weight.to_numpy(float)) for name, weight in _reasons(measures, _size_z(measures, areas))]
-    score = np.sum([weight for _, weight in found], axis=0) if len(measures) else np.zeros(0)
-    weights = np.array([weight for _, weight in found])
-    words = ["; ".join(found[k][0] for k in np.argsort(-weights[:, n], kind="stable") if weights[k, n] > 0) for n in range(len(measures))]
-    for n, parts in enumerate(measures["parts"]):
-        words[n] = words[n].replace("several thick parts", f"{parts} thick parts, perhaps {parts} cells")
-    table = measures[["label", "y_px", "x_px"]].assign(score=score, reason=words, clear=score >= CLEAR)
+    m = {name: measures[name].to_numpy(float) for name in MEASURES}
+    found = _reasons(m, _size_z(m["area_px"], m["touches_border"] > 0, areas))
+    weights = np.array([weight for _, weight in found]).reshape(len(found), len(measures))
+    table = measures[["label", "y_px", "x_px"]].assign(score=weights.sum(axis=0))
+    names = [name for name, _ in found]
+    table["reason"] = pd.array([_words(names, one, int(parts)) for one, parts in zip(weights.T, m["parts"], strict=True)], dtype="str")
+    table["clear"] = table["score"] >= CLEAR
     return table.sort_values(["score", "label"], ascending=[False, True], ignore_index=True)
 
 
-def _reasons(m: pd.DataFrame, size_z: pd.Series) -> list[tuple[str, pd.Series]]:
+def _words(names: Sequence[str], weights: np.ndarray, parts: int) -> str:
+    """The names with a weight, the weightiest first."""
+    said = "; ".join(names[k] for k in np.argsort(-weights, kind="stable") if weights[k] > 0)
+    return said.replace(SEVERAL, f"{parts} thick parts, perhaps {parts} cells")
+
+
+def _reasons(m: Mapping[str, np.ndarray], size_z: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Words and weights (0: does not apply). One clear sign weighs about 1; being cut by the border is common, so it weighs little."""
-    cut, several = m["touches_border"], m["parts"] > 1
+    cut, several = m["touches_border"] > 0, m["parts"] > 1
+    far = np.minimum(np.abs(size_z) / UNUSUAL, 3.0)
+    flow = np.nan_to_num(m["flow_error"])
     return [
         ("in several pieces", 1.5 * (m["pieces"] > 1)),
-        ("several thick parts", (several * (0.6 + m["neck"].rsub(1.0).fillna(0.0))).astype(float)),
+        (SEVERAL, np.where(several, 1.6 - np.nan_to_num(m["neck"], nan=1.0), 0.0)),
         ("thin neck", 0.4 * (several & (m["neck"] < THIN_NECK))),
-        ("much larger than the others", (size_z / UNUSUAL).clip(upper=3.0).where(size_z > UNUSUAL, 0.0)),
-        ("much smaller than the others", (-size_z / UNUSUAL).clip(upper=3.0).where((size_z < -UNUSUAL) & ~cut, 0.0)),
+        ("much larger than the others", np.where(size_z > UNUSUAL, far, 0.0)),
+        ("much smaller than the others", np.where((size_z < -UNUSUAL) & ~cut, far, 0.0)),
         ("ragged or bent outline", _ragged(m["solidity"])),
         ("very long", 0.5 * (m["elongation"] > LONG)),
-        ("the network was unsure", (m["flow_error"] / FLOW_LIMIT).where(m["flow_error"] > FLOW_LIMIT, 0.0).clip(upper=3.0)),
+        ("the network was unsure", np.where(flow > FLOW_LIMIT, np.minimum(flow / FLOW_LIMIT, 3.0), 0.0)),
         ("cut by the border", 0.2 * cut),
     ]
 
 
-def _ragged(solidity: pd.Series) -> pd.Series:
+def _spread(values: np.ndarray, least: float) -> float:
+    """1.4826 x median absolute deviation (Hampel 1974): a standard deviation that outliers do not enlarge."""
+    return max(1.4826 * float(np.median(np.abs(values - np.median(values)))), least)
+
+
+def _ragged(solidity: np.ndarray) -> np.ndarray:
     limit = RAGGED
     if len(solidity) >= FEW:
-        median = float(solidity.median())
-        limit = min(RAGGED_AT_MOST, median - UNUSUAL * max(1.4826 * float((solidity - median).abs().median()), 0.04))
-    return (0.5 + (limit - solidity) / 0.2).clip(upper=1.5).where(solidity < limit, 0.0)
+        limit = min(RAGGED_AT_MOST, float(np.median(solidity)) - UNUSUAL * _spread(solidity, LEAST_SPREAD_SOLIDITY))
+    return np.where(solidity < limit, np.minimum(0.5 + (limit - solidity) / 0.2, 1.5), 0.0)
 
 
-def _size_z(measures: pd.DataFrame, areas: np.ndarray | None) -> pd.Series:
-    """Robust z-score of the logarithm of the area: median and 1.4826 x median absolute deviation (Hampel 1974)."""
-    own = measures.loc[~measures["touches_border"], "area_px"].to_numpy(float)
-    others = own if len(own) >= FEW or areas is None else np.asarray(areas, float)
+def _size_z(area: np.ndarray, cut: np.ndarray, areas: np.ndarray | None) -> np.ndarray:
+    """Robust z-score of the logarithm of the area among the uncut cells of the field, or of the experiment."""
+    others = area[~cut] if np.count_nonzero(~cut) >= FEW or areas is None else np.asarray(areas, float)
     if len(others) < FEW:
-        return pd.Series(0.0, index=measures.index)
+        return np.zeros(len(area))
     logs = np.log(others)
-    spread = max(1.4826 * float(np.median(np.abs(logs - np.median(logs)))), LEAST_SPREAD)
-    return (np.log(measures["area_px"].astype(float)) - float(np.median(logs))) / spread
+    return (np.log(area) - float(np.median(logs))) / _spread(logs, LEAST_SPREAD)
 
 
 def _boxes(labels: np.ndarray, ids: Sequence[int] | None) -> Iterator[tuple[int, Box]]:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def look(experiment: Experiment, product: Product, fov_id: str) -> Corrected:
     found = log.history()
     with _busy:
         now = _stand(product, log, found)
-        return Corrected(found, _preview(product, log, found, now), suspicion(now.measures, _areas(experiment, product, fov_id)))
+        areas = _areas(experiment, product, fov_id, experiment.fields_csv.stat().st_mtime_ns)
+        return Corrected(found, _preview(product, log, found, now), suspicion(now.measures, areas))
 
 
 def ready(experiment: Experiment, product: Product, fov_id: str) -> Path | None:
@@ -107,15 +109,23 @@ def correct(experiment: Experiment, product: Product, fov_id: str, row: Mapping[
 
 def overview(experiment: Experiment, product: Product) -> pd.DataFrame:
     """One row a field, in the order of the segmentation: fov_id, n_cells as segmented, edits that stand, looked_at, problem."""
-    table = read_csv(product.path / "fields.csv", SEGMENTED_FIELDS)[["fov_id", "n_cells"]].assign(edits=0, looked_at=False, problem="")
+    table = _fields(product.path)
+    rows = {fov_id: {"edits": 0, "looked_at": False, "problem": ""} for fov_id in table["fov_id"]}
     for log in logs(experiment, product.id):
-        at = table["fov_id"] == log.fov_id
         try:
             found = log.history()
-            table.loc[at, "edits"], table.loc[at, "looked_at"] = len(found.edits), found.looked_at
+            told = {"edits": len(found.edits), "looked_at": found.looked_at, "problem": ""}
         except InputError as problem:
-            table.loc[at, "problem"] = str(problem)
-    return table
+            told = {"edits": 0, "looked_at": False, "problem": str(problem)}
+        if log.fov_id in rows:
+            rows[log.fov_id] = told
+    return table.join(pd.DataFrame(list(rows.values()), columns=["edits", "looked_at", "problem"]))
+
+
+@lru_cache(maxsize=16)
+def _fields(product: Path) -> pd.DataFrame:
+    """Products never change, so their tables are read once."""
+    return read_csv(product / "fields.csv", SEGMENTED_FIELDS)[["fov_id", "n_cells"]]
 
 
 def highest_id(product: Product, fov_id: str) -> int:
@@ -188,8 +198,9 @@ def _tidy(newest: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _areas(experiment: Experiment, product: Product, fov_id: str) -> np.ndarray:
-    """Areas (px²) of the uncut cells of all fields of the same pixel size, as segmented."""
+@lru_cache(maxsize=64)
+def _areas(experiment: Experiment, product: Product, fov_id: str, changed: int) -> np.ndarray:
+    """Areas (px²) of the uncut cells of all fields of the same pixel size, as segmented; ``changed``: that of fields.csv."""
     table = experiment.fields().set_index("fov_id")["pixel_size_um"]
     mine = table.get(fov_id)
     alike = table.index[table.isna() if mine is None or pd.isna(mine) else (table == mine).fillna(False)]

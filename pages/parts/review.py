@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
+from core.images import Plane
 from core.report.words import count
 from core.stages.correcting import Corrected, correct, look, overview, ready
 from core.workspace import Experiment, Product
 from pages.parts import address, media
-from pages.parts.field_view import labels_file, phase_of
+from pages.parts.field_view import phase_of
 from pages.parts.job_panel import current_job, submit
 from pages.parts.viewer import SUSPICIOUS, Editing, Tile, cell_viewer, corrections, field_tile
 
@@ -24,7 +25,7 @@ LISTED = 200  # cells; whoever corrects more needs another model
 def review_panel(experiment: Experiment, product: Product) -> None:
     """Everything about correcting ``product``."""
     key = f"review-{product.id}"
-    names = [name for name in overview(experiment, product)["fov_id"] if labels_file(experiment, product, name).is_file()]
+    names = overview(experiment, product)["fov_id"].to_list()
     if not names:
         st.info("There is no field to correct: see what was left out.")
         return
@@ -104,7 +105,7 @@ def _next(experiment: Experiment, product: Product, names: list[str]) -> list[Ti
 
 def _tile(experiment: Experiment, product: Product, fov_id: str, labels: Path, suspects: Sequence[tuple[int, str, bool]] = ()) -> Tile:
     """A field whose label image may change under the same picture; the clearly suspicious cells are of the first class."""
-    image, plane, pixel_size = phase_of(experiment, fov_id)
+    image, plane, pixel_size = _phase(experiment, fov_id, media.version(experiment.fields_csv))
     return replace(
         field_tile(fov_id, image, plane, labels=labels, title="", pixel_size_um=pixel_size),
         colours={label: 0 for label, _, clear in suspects if clear},
@@ -112,6 +113,12 @@ def _tile(experiment: Experiment, product: Product, fov_id: str, labels: Path, s
         identity=f"{product.path}|{fov_id}|{media.version(image)}|{plane}",
         labels_version=f"{labels.name}|{media.version(labels)}",
     )
+
+
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Experiment: lambda one: str(one.path)})
+def _phase(experiment: Experiment, fov_id: str, version: str) -> tuple[Path, Plane, float | None]:
+    """As ``phase_of``, which reads the whole table of fields."""
+    return phase_of(experiment, fov_id)
 
 
 def _finish(experiment: Experiment, product: Product, fields: pd.DataFrame) -> None:

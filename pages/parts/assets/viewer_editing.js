@@ -179,8 +179,8 @@ class Editor {
 
   escape() {
     if (this.path) this.path = null;
-    else if (this.picked.length) this.picked = [];
-    else this.tool = 'select';
+    else if (this.tool !== 'select') this.tool = 'select';
+    else this.picked = [];
     this.problem = '';
     this.refresh();
   }
