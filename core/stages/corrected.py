@@ -38,8 +38,8 @@ def material(
 ) -> Material:
     """Find the outlines to train on: those of ``segmentation``, by default of the newest that was corrected or imported.
 
-    Of a corrected segmentation only the fields in which something was corrected are used, unless ``only`` names others:
-    elsewhere the outlines are the model's own.
+    Of a corrected segmentation of a model only the fields are used in which something was corrected, or that were looked
+    through and found right, unless ``only`` names others: elsewhere nobody has checked the outlines.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def material(
             raise InputError(f"{product.id}: no outlines of {', '.join(missing)}; it has {', '.join(fields['fov_id'][:10])}.")
         fields = fields[fields["fov_id"].isin(only)]
     elif origin == CORRECTED and not allow_uncorrected:
-        fields = fields[fields["corrections"] > 0]
+        fields = fields[_checked(experiment, product, fields)]
         if fields.empty:
             raise InputError(f"{product.id}: no cell differs from the outlines of the model, so there is nothing to learn. {HOW}")
     fields = fields[fields["n_cells"] > 0].reset_index(drop=True)
@@ -132,7 +132,9 @@ def _fields(experiment: Experiment, product: Product, origin: str) -> pd.DataFra
 
     known = experiment.fields()[["fov_id", "sample"]]
     table = known.merge(read_csv(product.path / "fields.csv", SEGMENTED_FIELDS)[["fov_id", "n_cells"]], on="fov_id")
-    first = _first(experiment, product) if origin == CORRECTED else None
+    first: Product | None = _rounds(experiment, product)[-1]
+    if origin != CORRECTED or first == product:
+        first = None
     counts: list[int | None] = []
     for fov_id in table["fov_id"]:
         before = labels_of(first, fov_id) if first else None
@@ -143,15 +145,21 @@ def _fields(experiment: Experiment, product: Product, origin: str) -> pd.DataFra
     return typed(table.assign(corrections=counts), TUNING_FIELDS)
 
 
-def _first(experiment: Experiment, product: Product) -> Product | None:
-    """The segmentation that the corrections, perhaps in several rounds, began with; None where it is gone."""
-    seen = {product.id}
-    while upstream := (product.settings.get("upstream") or {}).get("segmentation"):
-        if upstream in seen:
-            return None
-        seen.add(upstream)
+def _checked(experiment: Experiment, product: Product, fields: pd.DataFrame) -> "pd.Series[bool]":
+    """Which fields a person stands for: corrected, looked through, or of imported outlines to begin with."""
+    rounds = _rounds(experiment, product)
+    if origin_of(rounds[-1]) == IMPORTED:
+        return pd.Series(True, index=fields.index)
+    looked_at = {fov_id for one in rounds for fov_id in (one.settings.get("settings") or {}).get("looked_at", ())}
+    return (fields["corrections"].fillna(1) > 0) | fields["fov_id"].isin(looked_at)
+
+
+def _rounds(experiment: Experiment, product: Product) -> list[Product]:
+    """The segmentation, the one it was corrected from, and so on to the first that still exists."""
+    found = [product]
+    while upstream := (found[-1].settings.get("upstream") or {}).get("segmentation"):
         try:
-            product = experiment.product("segmentations", upstream)
-        except InputError:
-            return None
-    return product
+            found.append(experiment.product("segmentations", upstream))
+        except InputError:  # it was deleted
+            break
+    return found

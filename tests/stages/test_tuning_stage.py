@@ -58,10 +58,10 @@ def imported(experiment: Experiment, folder: Path) -> Path:
     return import_labels(experiment, [str(f) for f in files])
 
 
-def segmentation(experiment: Experiment, id: str, labels: dict[str, np.ndarray], upstream: str | None = None) -> None:
+def segmentation(experiment: Experiment, id: str, labels: dict[str, np.ndarray], upstream: str | None = None, **settings: Any) -> None:
     """A segmentation as the stages publish it: straight from a model, or with the one it was corrected from."""
     about: dict[str, Any] = {"upstream": {"segmentation": upstream}} if upstream else {"models": {"segmenter": {"name": "m"}}}
-    with publish(experiment, "segmentations", id, {}, **about) as partial:
+    with publish(experiment, "segmentations", id, settings, **about) as partial:
         (partial.path / "labels").mkdir()
         for fov_id, one in labels.items():
             write_labels(partial.path / "labels" / f"{fov_id}.tif", one)
@@ -123,7 +123,7 @@ def test_outlines_straight_from_a_model_are_refused_unless_asked_for(tmp_path: P
     assert material(experiment, SMALL, "raw", allow_uncorrected=True).origin == "model"
 
 
-def test_only_corrected_fields_are_learnt_from_and_corrections_are_counted_from_the_first_outlines(tmp_path: Path) -> None:
+def test_only_fields_that_were_checked_are_learnt_from_and_corrections_are_counted_from_the_first_outlines(tmp_path: Path) -> None:
     experiment = make(tmp_path / "e", ("A", "B", "C"))
     once, twice = squares(), squares()
     once[once == 1] = 0
@@ -136,6 +136,8 @@ def test_only_corrected_fields_are_learnt_from_and_corrections_are_counted_from_
     assert found.origin == "corrected"
     assert list(zip(found.fields["fov_id"], found.fields["corrections"], strict=True)) == [("f0", 2), ("f1", 1)]
     assert set(material(experiment, SMALL, only=["f2"]).fields["fov_id"]) == {"f2"}
+    segmentation(experiment, "looked-through", {"f0": once, "f1": squares()}, upstream="raw", looked_at=["f1"])
+    assert set(material(experiment, SMALL, "looked-through").fields["fov_id"]) == {"f0", "f1"}
     segmentation(experiment, "untouched", {f: squares() for f in ("f0", "f1", "f2")}, upstream="raw")
     with pytest.raises(InputError, match="nothing to learn"):
         material(experiment, SMALL, "untouched")
@@ -225,3 +227,12 @@ def test_the_command_line_tunes_and_refuses(three: Experiment, tmp_path: Path, c
     bare = make(tmp_path / "bare", ("A",))
     assert main(["tune", str(bare.path)]) == 2
     assert "error: bare: wanted corrected or imported outlines" in capsys.readouterr().err
+
+
+def test_of_corrected_imported_outlines_every_field_is_learnt_from(three: Experiment) -> None:
+    [labels] = three.products("segmentations")
+    fewer = squares(8)
+    segmentation(three, "reviewed", {"f0": fewer, "f1": squares(), "f2": squares()}, upstream=labels.id)
+    found = material(three, SMALL)
+    assert found.segmentation.id == "reviewed"
+    assert found.fields["corrections"].to_list() == [1, 0, 0]
