@@ -14,6 +14,7 @@ from core.registration.tiles import Surfaces, surfaces
 from core.registration.values import IDENTITY, METHODS, Registration, combined, covered, unregistered
 
 NUMBERS: Final = {"translation": 2, "similarity": 4, "affine": 6}
+Pictures = tuple[list[NDArray], list[NDArray]]
 SMALLEST_SIDE: Final = 64  # px
 LARGEST_SIDE: Final = 2600  # px; larger fields are registered on averaged pixels
 FARTHEST_SHIFT: Final = 64  # px (of at most LARGEST_SIDE) that the coarse search looks
@@ -59,10 +60,10 @@ def register(phase: NDArray, stain: NDArray, method: str = "similarity", *, pad:
     start = _middles(small_phase.shape, small_stain.shape)
     matrix = _coarse(small_phase, small_stain, start, NUMBERS[method])
     for level in LEVELS:
-        matrix, fit = _refined(small_phase, small_stain, matrix, NUMBERS[method], *level)
+        matrix, fit, pictures = _refined(small_phase, small_stain, matrix, NUMBERS[method], *level)
     if fit.moved() > SETTLED_PX:  # the stain was warped by too rough a transform: once more
-        matrix, fit = _refined(small_phase, small_stain, matrix, NUMBERS[method], *LEVELS[-1])
-    score = chance(*_pictures(small_phase, small_stain, matrix, 2))
+        matrix, fit, pictures = _refined(small_phase, small_stain, matrix, NUMBERS[method], *LEVELS[-1])
+    score = chance(*pictures)  # aligned but for the last fraction of a pixel
     return judged(enlarged(matrix, step), method, score, fit, step, shape, stain_size)
 
 
@@ -109,7 +110,7 @@ def _laid(stain: NDArray[np.float32], matrix: NDArray, shape: tuple[int, ...]) -
     return np.asarray(laid, np.float32), covered(matrix, stain.shape, shape).astype(np.float32)
 
 
-def _pictures(phase: NDArray[np.float32], stain: NDArray[np.float32], matrix: NDArray, step: int) -> tuple[list[NDArray], list[NDArray]]:
+def _pictures(phase: NDArray[np.float32], stain: NDArray[np.float32], matrix: NDArray, step: int) -> Pictures:
     """Edges and ripples of the phase, and those of the stain laid on it, both averaged over ``step`` px."""
     laid, there = _laid(stain, matrix, phase.shape)
     inside = cv2.erode(reduced(there, step), np.ones((9, 9), np.uint8)) > 0.99
@@ -140,9 +141,10 @@ def _moved(numbers: Numbers, frame: Frame, step: int) -> NDArray[np.float64]:
 
 def _refined(
     phase: NDArray[np.float32], stain: NDArray[np.float32], matrix: NDArray, count: int, step: int, reach: int, softness: float
-) -> tuple[NDArray[np.float64], Fit]:
+) -> tuple[NDArray[np.float64], Fit, Pictures]:
     """One finer step: the better matrix, and what the judgement needs."""
-    kinds = [surfaces(a, b, reach) for a, b in zip(*_pictures(phase, stain, matrix, step), strict=True)]
+    pictures = _pictures(phase, stain, matrix, step)
+    kinds = [surfaces(a, b, reach) for a, b in zip(*pictures, strict=True)]
     frame = frame_of((phase.shape[0] // step, phase.shape[1] // step))
     fit = Fit.of(kinds, frame, step, count, softness, SIGNED_FROM)
-    return combined(matrix, _moved(fit.numbers, frame, step)), fit
+    return combined(matrix, _moved(fit.numbers, frame, step)), fit, pictures

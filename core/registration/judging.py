@@ -28,6 +28,7 @@ class Fit:
 
     numbers: Numbers
     halves: tuple[tuple[Numbers, Numbers], ...]
+    sides: tuple[tuple[NDArray[np.int64], Numbers], ...]  # left, right, upper, lower half of the field: its tiles, and its own result
     kinds: tuple[Numbers, ...]  # by edges alone and by ripples alone, where both are believed
     weights: NDArray[np.float64]  # of the tiles: how much there is to see
     centres: NDArray[np.float64]
@@ -51,17 +52,19 @@ class Fit:
             return climb(one, numbers, frame, softness=softness, step=0.5)[0]
 
         halves = tuple((again(total.some(first)), again(total.some(second))) for first, second in split(total.centres))
+        sides = tuple((side, again(total.some(side))) for side in sides_of(total.centres, frame))
         alone = tuple(again(one) for one in both) if signed else ()
-        return cls(numbers, halves, alone, total.values.std(axis=(1, 2)).astype(float), total.centres, frame, signed)
+        return cls(numbers, halves, sides, alone, total.values.std(axis=(1, 2)).astype(float), total.centres, frame, signed)
 
     def moved(self) -> float:
         """Mean length of the displacement that was found, px of the level."""
         return self.apart(self.numbers, np.zeros_like(self.numbers))
 
-    def apart(self, first: Numbers, second: Numbers) -> float:
-        """Mean distance, px of the level, between two results where there is something to see."""
-        gap = np.hypot(*(shifts(first, self.centres, self.frame) - shifts(second, self.centres, self.frame)).T)
-        return float(np.average(gap, weights=self.weights + 1e-12))
+    def apart(self, first: Numbers, second: Numbers, tiles: NDArray | slice = slice(None)) -> float:
+        """Mean distance, px of the level, between two results where there is something to see (in some ``tiles``)."""
+        centres = self.centres[tiles]
+        gap = np.hypot(*(shifts(first, centres, self.frame) - shifts(second, centres, self.frame)).T)
+        return float(np.average(gap, weights=self.weights[tiles] + 1e-12))
 
 
 def split(centres: NDArray) -> list[tuple[NDArray, NDArray]]:
@@ -70,6 +73,12 @@ def split(centres: NDArray) -> list[tuple[NDArray, NDArray]]:
     chance = np.random.default_rng(0).permutation(len(centres)) % 2
     ways = ((xs + ys) % 2, ys % 2, xs % 2, chance)[:SPLITS]
     return [(np.flatnonzero(way == 0), np.flatnonzero(way == 1)) for way in ways if 0 < way.sum() < len(way)]
+
+
+def sides_of(centres: NDArray, frame: Frame) -> list[NDArray]:
+    """The tiles (index arrays) left and right of the middle, above and below it."""
+    low = [centres[:, k] < frame.middle[k] for k in (0, 1)]
+    return [np.flatnonzero(side) for side in (low[0], ~low[0], low[1], ~low[1]) if side.any()]
 
 
 def peak(pooled: NDArray, rim: int = 3) -> tuple[float, float]:
@@ -116,11 +125,13 @@ def uninformative(image: NDArray, name: str) -> str:
 def residual(fit: Fit, step: int) -> float:
     """Estimated mean displacement that is left, px of the full image.
 
-    Halves of the tiles differ by twice the error of the whole; two kinds of contrast by as much as either may be biased.
+    Interleaved halves of the tiles differ by twice the error of the whole (chance). A side of the field differs from the
+    whole where the transform is of too simple a kind (rule). Two kinds of contrast differ by as much as either may be biased.
     """
+    by_sides = np.sqrt(np.mean([fit.apart(fit.numbers, own, side) ** 2 for side, own in fit.sides]))
     by_halves = np.sqrt(np.mean([fit.apart(*pair) ** 2 for pair in fit.halves])) / 2 if fit.halves else np.inf
     by_kinds = fit.apart(*fit.kinds) / 2 if len(fit.kinds) == 2 else 0.0
-    return float(step * np.sqrt(by_halves**2 + by_kinds**2 + FLOOR_PX**2))
+    return float(step * np.sqrt(max(by_halves, by_sides) ** 2 + by_kinds**2 + FLOOR_PX**2))
 
 
 def judged(matrix: NDArray[np.float64], method: str, score: float, fit: Fit, step: int, shape: tuple[int, ...], stain_shape: tuple[int, ...]) -> Registration:
