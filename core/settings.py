@@ -71,7 +71,7 @@ class AnnotateSettings:
     )
     marker: str = setting("SA-beta-gal", "Marker", "Name of the ageing marker, written into every table.")
     threshold: str = setting("auto", "Stain threshold", "In units of the stain signal; a pixel above it is stained. auto: as proposed.")
-    proposal: str = setting("best", "Proposed threshold", "best: from the negative controls, else Otsu over the cells.", choices=PROPOSALS)
+    proposal: str = setting("best", "Proposed threshold", "best: the most stable one that the negative controls allow.", choices=PROPOSALS)
     control_positive: float = setting(0.05, "Positive control cells allowed", "Share of the negative-control cells that may be positive.", low=0, high=0.5)
     min_spot_px: int = setting(20, "Smallest stain spot (px)", "Smaller spots are not stain.", low=1, high=1_000_000, option="min_spot")
     min_spot_um2: float = setting(0.0, "Smallest stain spot (µm²)", "Used where the pixel size is known; 0: use the value in px.", low=0, high=1_000_000)
@@ -88,6 +88,37 @@ class AnnotateSettings:
     raw_stain: str = setting("dark", "Raw stain is", "Kind 'raw' only.", choices=("dark", "bright"))
     min_covered: float = setting(0.9, "Smallest covered part of a cell", "A cell that the aligned stain image covers less gets no class.", low=0, high=1)
     per_line: bool = setting(False, "A threshold for every line", "Lines are then not comparable: use it only where staining differed.")
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """How a classifier is judged on annotated cells."""
+
+    model: str = setting(EMBEDDED_CLASSIFIER, "Classifier", "A run of this experiment, a name from the model library, or a checkpoint file.", kind="classifier")
+    split: str = setting(
+        "test",
+        "Cells",
+        "The set to judge on. all: every cell of the dataset, for a model that saw none of them.",
+        choices=("test", "validation", "train", "all"),
+    )
+    rule: str = setting(
+        "youden",
+        "Threshold",
+        "youden: sensitivity + specificity. sensitivity, specificity: at least the target. model: as stored with the model.",
+        choices=("youden", "accuracy", "f1", "sensitivity", "specificity", "model"),
+    )
+    target: float = setting(0.9, "Target", "Sensitivity or specificity to reach, for those two rules.", low=0.01, high=1)
+    threshold_on: str = setting(
+        "validation",
+        "Threshold chosen on",
+        "evaluated: the very cells that are judged. Flatters the model; the report says so.",
+        choices=("validation", "evaluated"),
+    )
+    calibrate: bool = setting(True, "Calibrate", "Fit a temperature on the validation cells, so that probabilities mean what they say.")
+    prevalence: float = setting(0.0, "Natural prevalence", "Share of senescent cells for PPV and NPV; 0: that of the judged cells.", low=0, high=1)
+    bootstrap: int = setting(2000, "Bootstrap samples", "Resamplings of cultures for the intervals.", low=100, high=100_000)
+    seed: int = setting(0, "Seed", "Makes the bootstrap repeatable.", low=0, high=2**31 - 1)
+    save_model: bool = setting(False, "Keep the calibrated model", "Also write the checkpoint with this temperature and threshold.")
 
 
 @dataclass(frozen=True)

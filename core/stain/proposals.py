@@ -188,7 +188,8 @@ def _histogram(name: str, values: np.ndarray, reason: str) -> Proposal:
     layer = _two_levels(name, values)
     if layer:
         return layer
-    method = {"Otsu": threshold_otsu, "triangle": threshold_triangle, "Li": threshold_li}[name]
+    methods: dict[str, Callable[[np.ndarray], float]] = {"Otsu": threshold_otsu, "triangle": threshold_triangle, "Li": threshold_li}
+    method = methods[name]
     return Proposal(name, float(method(values)), f"Over the signals of {len(values)} cells: here {reason}.")
 
 
