@@ -8,7 +8,7 @@ correlation of the line, cells a field vary (mean 60, gamma-Poisson), and the cl
 field to field too (correlation 0.03). Estimators, as in core/statistics:
 
     wilson      plain per-cell Wilson over all cells, which takes cells for independent: shown to fail
-    plain       plain count of stained cells, beta-binomial interval (cluster bootstrap from 20 fields on)
+    plain       plain count of stained cells, beta-binomial interval (cluster bootstrap where that is wider, from 20 fields on)
     calls       the same interval around the classifier's calls, taken for the truth: shown to fail
     corrected   corrected for sensitivity and specificity, known from 6 annotated cultures of 60 cells
     powered     prediction-powered: the first third of the fields (at least 2) is stained, the classifier sees all
@@ -75,10 +75,9 @@ def intervals(rng: np.random.Generator, prevalence: float, correlation: float, f
 
 def of_count(k: np.ndarray, n: np.ndarray) -> tuple[float, float]:
     """As ``fractions.sample_table`` chooses."""
-    if len(n) >= MANY_FIELDS and 0 < k.sum() < n.sum():
-        return cluster_bootstrap(k, n, 1000, widen=True)
     estimate = plain_count(k, n)
-    return estimate.low, estimate.high
+    low, high = cluster_bootstrap(k, n, 1000, widen=True) if len(n) >= MANY_FIELDS else (estimate.low, estimate.low)
+    return (low, high) if high - low > estimate.high - estimate.low else (estimate.low, estimate.high)
 
 
 def powered(one: dict[str, np.ndarray], stained: int) -> tuple[float, float]:

@@ -24,6 +24,7 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "segment": _lazy("segmenting"),
     "review": _lazy("reviewing"),
     "assess": _lazy("assessing"),
+    "evaluate": _lazy("evaluating"),
     "demo": _lazy("demonstrating"),
     "tune": _lazy("tuning"),
     "export": _lazy("exporting"),

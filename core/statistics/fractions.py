@@ -14,7 +14,7 @@ from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, EXCLU
 WILSON = "Wilson"
 POSTERIOR = "beta-binomial"
 BOOTSTRAP = "cluster bootstrap"
-MANY_FIELDS = 20  # from here on the spread of the fields is seen well enough to assume nothing about it
+MANY_FIELDS = 20  # from here on the spread of the fields is seen well enough to check the model by it
 MIXED = "; "  # joins the values of a culture whose fields differ, e.g. passages "P4; P5"
 
 
@@ -57,8 +57,9 @@ def sample_table(fields: pd.DataFrame, bootstrap: int = 2000, seed: int = 0) -> 
     """Senescent fraction of each culture, from its fields, with its 95 % interval.
 
     Beta-binomial over its fields (``posterior.beta_binomial``), also where no cell or every cell is senescent; with one field
-    how fields differ is assumed. From 20 scored fields on: cluster bootstrap over fields (``intervals.cluster_bootstrap``),
-    unless all of them are 0 or all 1. ``ci_method`` says which. benchmarks/coverage.py shows how often each covers the truth.
+    how fields differ is assumed. From 20 scored fields on their spread is seen well: where a cluster bootstrap over them
+    (``intervals.cluster_bootstrap``) is wider, fields differ in another way than the model has it, and it is taken.
+    ``ci_method`` says which. benchmarks/coverage.py shows how often the interval covers the truth.
 
     Parameters
     ----------
@@ -101,9 +102,11 @@ def _sample_interval(group: pd.DataFrame, bootstrap: int, seed: list[int]) -> tu
     k, n = (group[c].fillna(0).to_numpy(dtype="int64") for c in ("n_senescent", "n_scored"))
     if n.sum() == 0:
         return None, None, ""
-    if (n > 0).sum() >= MANY_FIELDS and 0 < k.sum() < n.sum():
-        return *cluster_bootstrap(k, n, bootstrap, seed, widen=True), BOOTSTRAP
     estimate = plain_count(k, n)
+    if (n > 0).sum() >= MANY_FIELDS:
+        low, high = cluster_bootstrap(k, n, bootstrap, seed, widen=True)
+        if high - low > estimate.high - estimate.low:
+            return low, high, BOOTSTRAP
     return estimate.low, estimate.high, POSTERIOR
 
 

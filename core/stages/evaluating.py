@@ -1,0 +1,198 @@
+"""Evaluate: score the cells of a dataset with a classifier, and say what its numbers are worth."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from core.classifier.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from core.errors import InputError
+from core.models import find_model
+from core.models.model import Model
+from core.options import command, settings_from
+from core.progress import Progress, silent
+from core.report import write_csv
+from core.report.evaluation import evaluation_report
+from core.settings import EvaluateSettings
+from core.stages.common import part
+from core.stages.crop_scoring import SCORES, check_fit, score_crops
+from core.stages.datasets import OpenDataset, open_dataset
+from core.stages.judging import Judged, judge
+from core.statistics.calibration import apply_temperature, fit_temperature
+from core.statistics.thresholds import Threshold, choose_threshold
+from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_json
+
+CHECKPOINTS: Final = ("best.pt", "classifier.pt", "weights.pt")  # of a run, in this order
+MODEL: Final = "classifier.pt"  # the calibrated model in the evaluation's folder, where it is asked for
+
+
+def run(params: dict[str, Any], progress: Progress) -> Path:
+    """``params``: ``experiment``, ``settings`` (EvaluateSettings), ``dataset`` (an id, or none: the newest)."""
+    settings = settings_from(EvaluateSettings, params.get("settings") or {})
+    return evaluate(Path(params["experiment"]), settings, params.get("dataset"), progress)
+
+
+def evaluate(path: Path, settings: EvaluateSettings, dataset_id: str | None = None, progress: Progress = silent) -> Path:
+    """Judge a classifier on the annotated cells of a dataset and return the folder of the evaluation.
+
+    The probabilities are calibrated and the threshold is chosen on the validation cells, then both are applied to the judged cells.
+    A finished evaluation of the same inputs is returned at once; an interrupted one goes on where it stopped.
+    """
+    experiment = Experiment(path)
+    product = chosen_dataset(experiment, dataset_id)
+    model = chosen_model(experiment, settings.model)
+    assert model.path is not None
+    checkpoint, dataset = load_checkpoint(model.path), open_dataset(product.path)
+    check_fit(dataset, checkpoint)
+    judged, validation = _rows(dataset, settings)
+    about: dict[str, Any] = {
+        "command": command("evaluate", path, settings, dataset=dataset_id),
+        "upstream": {"dataset": product.id},
+        "models": {"classifier": model.record()},
+        "seed": settings.seed,
+    }
+    payload = {"settings": vars(settings) | {"model": model.sha256}, "dataset": product.id, "temperature": checkpoint.temperature}
+    try:
+        with publish(experiment, "evaluations", product_id(model.name, payload), settings, **about) as partial:
+            scores = score_crops(dataset, checkpoint, np.union1d(judged, validation), partial.path, part(progress, 0, 0.95, 1.0))
+            progress(0.95, 1.0, "intervals, baselines and the report")
+            _write(partial.path, experiment, dataset, checkpoint, scores, judged, validation, settings)
+    except AlreadyPublished as ready:
+        return ready.path
+    progress(1.0, 1.0, "done")
+    return partial.final
+
+
+def chosen_dataset(experiment: Experiment, dataset_id: str | None) -> Product:
+    """The dataset named, else the newest. InputError where there is none."""
+    if dataset_id:
+        return experiment.product("datasets", dataset_id)
+    known = experiment.products("datasets")
+    if not known:
+        raise InputError(f"{experiment.path}: no dataset yet. Build one from annotated cells first (python -m core dataset {experiment.name}).")
+    return known[0]
+
+
+def chosen_model(experiment: Experiment, name: str) -> Model:
+    """A run of the experiment by its id, else a model of the library or a file."""
+    folder = experiment.path / "runs" / name
+    if name and "/" not in name and "\\" not in name and folder.is_dir():
+        file = next((folder / f for f in CHECKPOINTS if (folder / f).is_file()), None)
+        if file is None:
+            raise InputError(f"{folder}: wanted a finished training run, found no {' or '.join(CHECKPOINTS)} in it.")
+        return replace(find_model(str(file), "classifier"), name=name)
+    return find_model(name, "classifier")
+
+
+def _rows(dataset: OpenDataset, settings: EvaluateSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the judged cells and of the validation cells; InputError where a set that is needed is empty."""
+    judged = np.arange(len(dataset.manifest)) if settings.split == "all" else dataset.rows(settings.split)
+    if not judged.size:
+        raise InputError(f"{dataset.path.name}: wanted cells of the set {settings.split!r} to judge the model on, found none. Choose another set.")
+    validation = dataset.rows("validation")
+    chosen = settings.rule != "model" and settings.threshold_on == "validation"
+    if chosen and len(set(dataset.classes[validation])) < 2:
+        raise InputError(
+            f"{dataset.path.name}: wanted validation cells of both classes to choose the threshold on, found {validation.size} cells of "
+            f"{len(set(dataset.classes[validation]))} class. Use the model's own threshold (--rule model), or build the dataset with more cultures."
+        )
+    return judged, validation
+
+
+def _temperature(dataset: OpenDataset, scores: np.ndarray, validation: np.ndarray, settings: EvaluateSettings) -> float:
+    """Of the probabilities as the checkpoint gives them; 1 where it is not asked for or validation lacks a class."""
+    if not settings.calibrate or len(set(dataset.classes[validation])) < 2:
+        return 1.0
+    return fit_temperature(dataset.classes[validation], scores[validation])
+
+
+def _threshold(dataset: OpenDataset, scores: np.ndarray, judged: np.ndarray, validation: np.ndarray, own: float, settings: EvaluateSettings) -> Threshold:
+    if settings.rule == "model":
+        return Threshold(own, "model", "as stored with the model")
+    rows = judged if settings.threshold_on == "evaluated" else validation
+    found = choose_threshold(dataset.classes[rows], scores[rows], settings.rule, settings.target)
+    return replace(found, why=f"{found.why}, chosen on the {'judged' if settings.threshold_on == 'evaluated' else 'validation'} cells")
+
+
+def _write(
+    folder: Path,
+    experiment: Experiment,
+    dataset: OpenDataset,
+    checkpoint: Checkpoint,
+    raw: np.ndarray,
+    judged: np.ndarray,
+    validation: np.ndarray,
+    settings: EvaluateSettings,
+) -> None:
+    temperature = _temperature(dataset, raw, validation, settings)
+    scores = apply_temperature(raw, temperature)
+    own = float(apply_temperature([checkpoint.threshold], temperature)[0])  # the same cells lie above it as before
+    threshold = _threshold(dataset, scores, judged, validation, own, settings)
+    found = judge(dataset, scores, judged, threshold, settings)
+    result = _result(found, checkpoint, dataset, temperature, threshold, settings)
+    for name, table in found.tables.items():
+        write_csv(folder / f"{name}.csv", table)
+    write_json(folder / "metrics.json", result)
+    if settings.save_model:
+        save_checkpoint(folder / MODEL, replace(checkpoint, temperature=checkpoint.temperature * temperature, threshold=threshold.value))
+    about = read_json(folder / "settings.json") | {"experiment": experiment.name}
+    evaluation_report(folder / "report.html", about, result, found.tables)
+    (folder / SCORES).unlink(missing_ok=True)
+
+
+def _result(
+    found: Judged, checkpoint: Checkpoint, dataset: OpenDataset, temperature: float, threshold: Threshold, settings: EvaluateSettings
+) -> dict[str, Any]:
+    """What metrics.json holds."""
+    return {
+        "sentence": found.sentence,
+        "warnings": warnings(settings, dataset),
+        "remarks": [*found.remarks, *_about_model(checkpoint)],
+        "baseline_sentence": found.baseline_sentence,
+        "agreement_sentence": found.agreement_sentence,
+        "interval_sentence": found.interval_sentence,
+        "split": settings.split,
+        "n_cells": found.n_cells,
+        "n_cultures": found.n_cultures,
+        "intervals_over": found.intervals_over,
+        "prevalence": found.prevalence,
+        "threshold": {"value": threshold.value, "rule": threshold.rule, "why": threshold.why, "chosen_on": settings.threshold_on},
+        "temperature": temperature,
+        "metrics": _records(found.tables["metrics"]),
+        "baselines": _records(found.tables["baselines"]),
+        "agreement": _records(found.tables["agreement"])[0],
+        "confusion": _records(found.tables["confusion"]),
+        "classification_report": found.classification_report,
+    }
+
+
+def warnings(settings: EvaluateSettings, dataset: OpenDataset) -> list[str]:
+    """What makes the numbers too good to be believed; shown in red, and kept in the report."""
+    said = []
+    if settings.threshold_on == "evaluated" and settings.rule != "model":
+        said.append("The threshold was chosen on the very cells that are judged here: accuracy, sensitivity, specificity and F1 are flattered.")
+    elif settings.split in ("validation", "all") and settings.rule != "model":
+        said.append("The validation cells, on which the threshold was chosen, are among the judged cells: the numbers are flattered.")
+    if settings.split in ("train", "all"):
+        said.append("A model that was trained on this dataset has seen these cells; then the numbers say nothing of new cultures.")
+    shared = sorted(set(dataset.manifest.loc[dataset.manifest["split"] == "train", "sample"]) & set(_judged_samples(dataset, settings)) - {""})
+    if shared and settings.split in ("test", "validation"):
+        said.append(f"Cells of {', '.join(shared[:5])} lie in training and in the judged set both: the numbers say nothing of new cultures.")
+    return said
+
+
+def _judged_samples(dataset: OpenDataset, settings: EvaluateSettings) -> pd.Series:
+    return dataset.manifest.loc[dataset.manifest["split"] == settings.split, "sample"]
+
+
+def _about_model(checkpoint: Checkpoint) -> list[str]:
+    said = ["The classifier was trained on simulated cells. Its numbers show how the app works; they are no measurement."] if checkpoint.simulated else []
+    if checkpoint.mean is None or checkpoint.std is None:
+        said.append("The classifier's file holds no training mean and standard deviation; crops were normalised with those of the dataset's training cells.")
+    return said
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in table.astype(object).to_dict("records")]
