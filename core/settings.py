@@ -59,6 +59,16 @@ REGISTRATIONS = ("similarity", "translation", "affine", "none")
 
 
 @dataclass(frozen=True)
+class RegisterSettings:
+    """How stain and colour images are laid on the phase image."""
+
+    method: str = setting("similarity", "Alignment", "affine only where two different cameras were used.", choices=REGISTRATIONS[:-1])
+    images: str = setting("all", "Images", "Align the stain images, the colour images, or both.", choices=("all", "stain", "colour"))
+    consensus: bool = setting(True, "Consensus alignment for failed pairs", "A pair that cannot be aligned takes the alignment of its imaging session.")
+    pad_stain: bool = setting(False, "Accept stain images of another size", "Same magnification; the middles of both images lie on each other.")
+
+
+@dataclass(frozen=True)
 class AnnotateSettings:
     """How a stain image becomes a class for every cell: stain signal, alignment, threshold, spots, smallest stained part."""
 

@@ -199,8 +199,9 @@ CURATION: Final[Mapping[str, str]] = {  # append-only: one row a key press; the 
     "carried_from": "str",  # "" where decided here, else "<segmentation>:<label>" that it was carried over from
 }
 
-REGISTRATIONS: Final[Mapping[str, str]] = {  # one row a field with a stain or colour image
+REGISTRATIONS: Final[Mapping[str, str]] = {  # one row a stain or colour image
     "fov_id": "str",
+    "image": "str",  # "stain" or "colour": which image of the field
     "method": "str",  # "translation", "similarity", "affine", "none"
     "a": "Float64",  # x_stain = a * x_phase + b * y_phase + tx, px, pixel centres at whole numbers
     "b": "Float64",
@@ -216,6 +217,21 @@ REGISTRATIONS: Final[Mapping[str, str]] = {  # one row a field with a stain or c
 }
 VERDICTS: Final = ("pass", "check", "fail")  # use it; look at it first; do not use it
 REGISTRATION_SOURCES: Final = ("own", "consensus", "manual", "none")  # found in this pair, in its session, by hand, not at all
+
+REGISTRATION_DECISIONS: Final[Mapping[str, str]] = {  # append-only: one row a decision on a pair, the last one counts
+    "fov_id": "str",
+    "image": "str",
+    "decision": "str",  # "accepted", "nudged", "consensus", "excluded", "undo"
+    "rater": "str",
+    "time": "str",  # ISO 8601, UTC
+    "method": "str",
+    "a": "Float64",  # the matrix that was decided on, as in REGISTRATIONS
+    "b": "Float64",
+    "tx": "Float64",
+    "c": "Float64",
+    "d": "Float64",
+    "ty": "Float64",
+}
 
 METRICS: Final[Mapping[str, str]] = {  # of an evaluation: one row a metric
     "metric": "str",  # short name, e.g. "auc"

@@ -23,6 +23,7 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "add": _lazy("adding"),
     "segment": _lazy("segmenting"),
     "review": _lazy("reviewing"),
+    "register": _lazy("registering"),
     "assess": _lazy("assessing"),
     "evaluate": _lazy("evaluating"),
     "demo": _lazy("demonstrating"),
