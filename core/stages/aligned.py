@@ -4,20 +4,25 @@ Decisions are rows that are only ever added, in ``EXP/decisions/registration.csv
 that it means the same after the pairs are registered again. The last decision on a pair counts.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from core.errors import InputError
-from core.registration import PARAMETERS, Registration
+from core.fields import fields
+from core.images import grey, preview, read
+from core.registration import PARAMETERS, Consensus, Registration, consensus, from_row
 from core.report import read_csv
 from core.report.csv_files import csv_bytes
 from core.tables import REGISTRATION_DECISIONS, REGISTRATIONS, typed
 from core.workspace import Experiment, Product, file_errors, hold
 
 DECIDED = ("accepted", "nudged", "consensus", "excluded", "undo")
+SIZED = {**REGISTRATIONS, "sample": "str", "height": "Int64", "width": "Int64"}  # of own.csv: what a consensus needs to know besides
 BY_HAND_PX = 1.0  # how far a registration may be off that a person laid or took over by eye
 
 
@@ -95,3 +100,32 @@ def _applied(row: dict[str, Any], decided: dict[str, Any] | None) -> dict[str, A
     left = row["residual_px"] if same and row["source"] == "own" and not pd.isna(row["residual_px"]) else BY_HAND_PX
     words = {"accepted": f"Accepted by {rater}.", "nudged": f"Moved by hand by {rater}.", "consensus": f"Consensus of the session, chosen by {rater}."}
     return marked | matrix | {"source": source, "residual_px": left, "verdict": "pass", "reason": words[decision]}
+
+
+def pair_pictures(experiment: Experiment, fov_id: str, image: str) -> tuple[np.ndarray, np.ndarray]:
+    """Phase uint8 (Y, X) and stain or colour image uint8 (Y, X) or (Y, X, 3) of a field, stretched for the screen, not aligned."""
+    fov = next((f for f in fields(experiment.fields()) if f.fov_id == fov_id), None)
+    if fov is None:
+        raise InputError(f"{experiment.path}: no field named {fov_id}.")
+    phase, stain = (read(*experiment.resolve(reference)) for reference in (fov.phase, getattr(fov, image)))
+    return preview(grey(phase)), preview(stain.pixels)
+
+
+def session_consensus(product: Product, fov_id: str, image: str) -> Consensus:
+    """What the session of a pair agrees on, by what the pairs gave on their own; InputError for a pair that is not there."""
+    return pooled(read_csv(product.path / "own.csv", SIZED), fov_id, image)
+
+
+def pooled(table: pd.DataFrame, fov_id: str, image: str) -> Consensus:
+    """The consensus of the session of a pair: of the pairs of the same culture, else of all, with the same kind and size of image.
+
+    ``table`` is that of own.csv.
+    """
+    mine = table[(table["fov_id"] == fov_id) & (table["image"] == image)].iloc[0]
+    like = table[(table["image"] == image) & (table["height"] == mine["height"]) & (table["width"] == mine["width"])]
+    found = [_consensus_of(some, mine) for some in (like[like["sample"] == mine["sample"]], like)]
+    return next((one for one in found if one.registration is not None), found[-1])
+
+
+def _consensus_of(table: pd.DataFrame, mine: Mapping[str, Any]) -> Consensus:
+    return consensus([from_row(row) for row in table.to_dict("records")], (int(mine["height"]), int(mine["width"])))

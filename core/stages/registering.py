@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from core.errors import InputError
 from core.fields import FieldOfView
-from core.images import Picture, read
+from core.images import grey, read
 from core.options import command, settings_from
 from core.progress import Progress, silent
-from core.registration import METHODS, Registration, consensus, from_row, register
+from core.registration import METHODS, register
 from core.report import read_csv, write_csv
 from core.settings import RegisterSettings
-from core.stages.aligned import current_registrations, decide
+from core.stages.aligned import SIZED, current_registrations, decide, pooled
 from core.stages.common import Failures, chosen_fields, fail_if_all
 from core.tables import REGISTRATIONS, typed
 from core.workspace import AlreadyPublished, Experiment, product_id, publish
@@ -23,7 +22,6 @@ from core.workspace import AlreadyPublished, Experiment, product_id, publish
 __all__ = ["current_registrations", "decide", "register_pairs", "run"]
 
 IMAGES = ("stain", "colour")
-SIZED = {**REGISTRATIONS, "sample": "str", "height": "Int64", "width": "Int64"}  # what the consensus needs to know besides
 
 
 def run(params: dict[str, Any], progress: Progress) -> Path:
@@ -80,37 +78,20 @@ def _all_pairs(experiment: Experiment, pairs: list[tuple[FieldOfView, str]], set
 
 
 def _pair(experiment: Experiment, fov: FieldOfView, image: str, settings: RegisterSettings) -> dict[str, Any]:
-    phase = _grey(read(*experiment.resolve(fov.phase)))
+    phase = grey(read(*experiment.resolve(fov.phase)))
     stain = read(*experiment.resolve(getattr(fov, image))).pixels
     found = register(phase, stain, settings.method, pad=settings.pad_stain)
     return {"fov_id": fov.fov_id, "image": image, "sample": fov.sample, "height": phase.shape[0], "width": phase.shape[1], **found.row()}
 
 
-def _grey(picture: Picture) -> np.ndarray:
-    from core.images import grey
-
-    return grey(picture)
-
-
 def with_consensus(table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` (REGISTRATIONS with sample, height, width) where failed pairs take the consensus of their session.
-
-    Pairs of one session: the same kind of image and the same size, of the same culture where those agree, else of all.
-    """
+    """``table`` (of own.csv) where failed pairs take the consensus of their session (see ``aligned.pooled``)."""
     rows = table.to_dict("records")
     for row in rows:
-        if row["verdict"] != "fail":
-            continue
-        like = [r for r in rows if r["image"] == row["image"] and (r["height"], r["width"]) == (row["height"], row["width"])]
-        pooled = [_pooled(some, row) for some in ([r for r in like if r["sample"] == row["sample"]], like)]
-        shared = next((one for one in pooled if one is not None), None)
+        shared = pooled(table, row["fov_id"], row["image"]).registration if row["verdict"] == "fail" else None
         if shared is not None:
             row |= shared.row() | {"reason": f"{row['reason']} {shared.reason}"}
     return typed(pd.DataFrame(rows), SIZED) if rows else table
-
-
-def _pooled(rows: list[dict[str, Any]], row: dict[str, Any]) -> Registration | None:
-    return consensus([from_row(r) for r in rows], (int(row["height"]), int(row["width"]))).registration
 
 
 def _inputs(experiment: Experiment, pairs: list[tuple[FieldOfView, str]]) -> list[dict[str, object]]:
