@@ -13,6 +13,7 @@ from core.cells.labels import cell_table, confluence
 from core.errors import InputError
 from core.fields import fields, split_reference
 from core.images import read_labels, write_labels
+from core.models.model import sha256_of
 from core.progress import Progress, silent
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, read_phase
 from core.stages.measuring import write_measurements
@@ -48,10 +49,10 @@ def import_labels(experiment: Experiment, names: Sequence[str], progress: Progre
     changed in reading it, stands in ``notes.txt``.
     """
     chosen = chosen_fields(experiment, None)
-    matches = _match(experiment, [Path(n) for n in names])
+    matches = _match(experiment, [Path(n) for n in names if Path(n).name != "settings.json"])  # the record in the folder of an export
     known = [f for f in chosen if f.fov_id in matches.by_field]
     files = {match.file: None for match in matches.by_field.values()}
-    digest = [{"file": p.name, "bytes": p.stat().st_size, "changed": p.stat().st_mtime_ns} for p in files]
+    digest = [{"file": p.name, "sha256": sha256_of(p)} for p in files]  # an upload has another time each time
     payload = {"labels": digest, "inputs": inputs(experiment, known)}
     settings = {"imported": [p.name for p in files]}
     failures, notes, rows, cells = matches.failures, list[str](), list[dict[str, Any]](), []

@@ -204,7 +204,7 @@ def test_a_zip_of_other_things(tmp_path: Path) -> None:
         archive.writestr("notes.txt", "hello")
         archive.writestr("bad.roi", b"Iout" + struct.pack(">hB", 229, 0))
         archive.writestr("other.roi", b"x" * 300)
-    with pytest.raises(InputError, match="found none") as caught:
+    with pytest.raises(InputError, match="unpacked first") as caught:
         read_rois(file, SIZE)
     assert "notes.txt is no ROI" in str(caught.value)
     with zipfile.ZipFile(file, "a") as archive:

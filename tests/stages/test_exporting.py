@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.cells.exchange import FORMATS, CocoFile, read_outlines
+from core.cells.exchange import FORMATS, CocoFile, read_outlines, write_coco
 from core.errors import InputError
 from core.images import read_labels, write_image, write_labels
-from core.report import write_csv
+from core.report import read_csv, write_csv
 from core.stages.adding import Addition, add
 from core.stages.exporting import READ_ME, export, exported
-from core.tables import ASSESSED_CELLS, typed
+from core.stages.importing import import_labels, notes_of
+from core.tables import ASSESSED_CELLS, FAILURES, typed
 from core.workspace import Experiment, publish
 
 SIZE = (40, 50)
@@ -139,3 +140,37 @@ def test_wrong_wishes(segmented: Experiment, assessment: str, tmp_path: Path) ->
     add(tmp_path / "bare", Addition(phase=[str(p) for p in (segmented.path / "images").glob("*f01_phase.tif")]))
     with pytest.raises(InputError, match="no outlines to export"):
         export(tmp_path / "bare", "coco")
+
+
+def test_outlines_of_another_program_with_something_left_out(segmented: Experiment, labels: np.ndarray, tmp_path: Path) -> None:
+    """What was left out of a file stands in the notes; a file of no field and one for another size are listed."""
+    fov_id = segmented.fields()["fov_id"][0]
+    made = export(segmented.path, "qupath", out=tmp_path / "out")
+    file = made / "MSC1_P4_f01_phase.geojson"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["features"].append({"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {"name": "landmark"}})
+    file.write_text(json.dumps(content), encoding="utf-8")
+    write_labels(made / "MSC1_P4_f02_phase_labels.tif", labels[:30])
+    (made / "stranger.zip").write_bytes(b"")
+    chosen = [file, made / "MSC1_P4_f02_phase_labels.tif", made / "stranger.zip", made / "missing.zip", made / "MSC1_P4_f01_phase_seg.npy"]
+    chosen[-1].write_bytes(b"later")
+    added_to = import_labels(segmented, [str(one) for one in chosen])
+    assert np.array_equal(read_labels(added_to / "labels" / f"{fov_id}.tif"), labels)
+    assert notes_of(added_to) == [f"{fov_id}, {file.name}: Object landmark is Point and encloses no area, left out."]
+    failures = read_csv(added_to / "failures.csv", FAILURES)
+    words = dict(zip(failures["file"].map(lambda name: Path(name).name), failures["error"], strict=True))
+    assert "no phase image of that name" in words["stranger.zip"]
+    assert "no such file" in words["missing.zip"]
+    assert "already has outlines" in words["MSC1_P4_f01_phase_seg.npy"]
+    assert "same size" in words["MSC1_P4_f02_phase_labels.tif"]
+    again = [str(one) for one in chosen]
+    assert import_labels(segmented, again) == added_to  # the same files are the same segmentation
+
+
+def test_a_coco_file_for_more_images_than_there_are(segmented: Experiment, labels: np.ndarray, tmp_path: Path) -> None:
+    with write_coco(tmp_path / "all.json") as out:
+        out.add("train/MSC1_P4_f01_phase.jpg", labels)
+        out.add("train/unknown.jpg", labels)
+    made = import_labels(segmented, [str(tmp_path / "all.json")])
+    assert np.array_equal(read_labels(made / "labels" / f"{segmented.fields()['fov_id'][0]}.tif"), labels)
+    assert "unknown.jpg (in all.json)" in read_csv(made / "failures.csv", FAILURES)["error"][0]

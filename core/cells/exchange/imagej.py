@@ -80,7 +80,9 @@ def read_rois(path: Path, size: tuple[int, int]) -> Outlines:
         except InputError as problem:
             notes.append(f"{problem}, left out.")
     if not shapes:
-        raise InputError(f"{path.name}: wanted {WANTED}; found none that encloses an area. {' '.join(notes[:3])}".strip())
+        raise InputError(
+            f"{path.name}: wanted {WANTED}; found none that encloses an area (a ZIP of other files is to be unpacked first). {' '.join(notes[:3])}".strip()
+        )
     return paint(shapes, size, path.name, notes)
 
 
