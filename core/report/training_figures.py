@@ -26,5 +26,5 @@ def loss_curve(history: pd.DataFrame, epochs: int) -> go.Figure:
                     hovertemplate=f"epoch %{{x}}<br>{name}: %{{y:.4f}}<extra></extra>",
                 )
             )
-    figure.update_xaxes(title_text="epoch", range=[-0.02 * epochs, epochs * 1.02], tickformat="d")
+    figure.update_xaxes(title_text="epoch", range=[-0.02 * epochs, epochs * 1.02], tickformat="d", dtick=1 if epochs <= 10 else None)
     return figure.update_yaxes(title_text="loss", showgrid=True)

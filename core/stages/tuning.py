@@ -108,8 +108,8 @@ class _Tuning:
         measuring = {f: self.passes(one, train) for f, one in held.items()}
         spent, total = self.train(train, held, 2 * sum(measuring.values()))
         scores = self.measure(train, measuring, spent, total)
-        warnings = cautions(self.found, fields, scores, note)
         history = read_csv(self.folder / "history.csv", TUNING_HISTORY)
+        warnings = cautions(self.found, fields, history, scores, note)
         diameter = float(np.mean([one.diameter_px for one in train.values()]))
         text = card(name, self.model, self.found, fields, history, scores, warnings, diameter, self.experiment.name, how, note)
         write_atomic(self.folder / "card.md", text.encode("utf-8"))

@@ -26,7 +26,13 @@ def best_epoch(history: pd.DataFrame) -> int:
     return int(trained.loc[trained["held_back_loss"].idxmin(), "epoch"])
 
 
-def cautions(found: Material, fields: pd.DataFrame, scores: pd.DataFrame, note: str) -> list[str]:
+def learnt(history: pd.DataFrame) -> bool:
+    """False where no epoch had a lower loss on the held-back fields than the start."""
+    losses = history.set_index("epoch")["held_back_loss"]
+    return bool(losses.isna().all() or losses.loc[1:].min() < losses.loc[0])
+
+
+def cautions(found: Material, fields: pd.DataFrame, history: pd.DataFrame, scores: pd.DataFrame, note: str) -> list[str]:
     """What a user must know before trusting the new model, the worst first."""
     lines = []
     table, n_held = means(scores), int((fields["part"] == HELD_BACK).sum())
@@ -36,6 +42,8 @@ def cautions(found: Material, fields: pd.DataFrame, scores: pd.DataFrame, note: 
             lines.append(f"Worse than before: AP at IoU 0.5 on the held-back fields fell from {before:.3f} to {after:.3f}. Keep the model it started from.")
         elif after == before:
             lines.append(f"No better than before: AP at IoU 0.5 on the held-back fields stayed at {before:.3f}.")
+    if not learnt(history):
+        lines.append("In no epoch was the loss on the held-back fields lower than at the start. Correct more fields, or take a lower learning rate.")
     if n_held == 0:
         lines.append(f"Not measured, so nobody knows whether it is better than before. {note}")
     elif n_held == 1:

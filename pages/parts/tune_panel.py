@@ -20,10 +20,8 @@ from pages.parts import address
 from pages.parts.choose import NEW, choose, settings_like
 from pages.parts.job_panel import current_job, job_panel, job_store, submit
 from pages.parts.settings_form import settings_form
-from pages.parts.tune_result import show_tuning
+from pages.parts.tune_result import PARTS, show_tuning
 from pages.parts.words import product_words, when
-
-PARTS = {"fov_id": "Field", "sample": "Culture", "part": "Used for", "n_cells": "Cells", "corrections": "Corrections"}
 
 
 def tune_panel(experiment: Experiment, product: Product | None = None) -> None:
@@ -87,7 +85,7 @@ def _material(experiment: Experiment, settings: TuneSettings, source: str) -> Ma
     fields = found.fields
     corrected = f", **{count(int(fields['corrections'].sum()), 'correction')}**" if fields["corrections"].notna().any() else ""
     st.markdown(f"**{count(len(fields), 'field')}** with **{count(int(fields['n_cells'].sum()), 'cell')}**{corrected}: {ORIGINS[found.origin]}.")
-    st.dataframe(fields, hide_index=True, column_config=PARTS, height=min(420, 38 + 35 * len(fields)))
+    st.dataframe(fields.dropna(axis=1, how="all"), hide_index=True, column_config=PARTS, height=min(420, 38 + 35 * len(fields)))
     st.caption(found.note)
     if (fields["part"] == TRAIN).sum() < 2:
         st.caption("One training field is little; correct two or three more, of other cultures if you can.")

@@ -17,6 +17,7 @@ from pages.parts.results import how_made
 from pages.parts.viewer import Tile, cell_viewer, field_tile
 
 HEADLINE = ("ap50", "ap75", "f1_50", "merges", "splits")
+PARTS = {"fov_id": "Field", "sample": "Culture", "part": "Used for", "n_cells": "Cells", "corrections": "Corrections"}
 SIDES = {"before": "Before", "after": "After"}
 
 
@@ -71,11 +72,7 @@ def _table(scores: pd.DataFrame, fields: pd.DataFrame) -> None:
                 wide[f"{words}, {side}"] = shown[(name, side)].to_numpy(dtype=float)
         st.dataframe(wide, hide_index=True, column_config={c: st.column_config.NumberColumn(format="%.2f") for c in wide if c.startswith(("AP", "F1"))})
     with st.expander(f"{count(len(fields), 'field')} in all", icon=":material/dataset:"):
-        st.dataframe(
-            fields,
-            hide_index=True,
-            column_config={"fov_id": "Field", "sample": "Culture", "part": "Used for", "n_cells": "Cells", "corrections": "Corrections"},
-        )
+        st.dataframe(fields.dropna(axis=1, how="all"), hide_index=True, column_config=PARTS)
 
 
 @st.fragment
