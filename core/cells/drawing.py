@@ -23,15 +23,14 @@ def cutting_line(mask: np.ndarray, points: Points, box: Box) -> np.ndarray:
 
     An end that lies in the cell is prolonged straight until it leaves it. No way of 4-neighbours leads across the line.
     """
-    from skimage.draw import line
-
     far = float(np.linalg.norm(mask.shape))
     drawn = np.array(points, float)[:, ::-1] - 0.5 - [box[0].start, box[1].start]
     drawn = np.concatenate([_prolonged(mask, drawn[::-1], far)[None], drawn, _prolonged(mask, drawn, far)[None]])
     out = np.zeros(mask.shape, bool)
     corners = np.round(np.clip(drawn, -2 * far, 3 * far)).astype(int).tolist()
     for (y0, x0), (y1, x1) in itertools.pairwise(corners):
-        rows, columns = line(y0, x0, y1, x1)
+        steps = max(abs(y1 - y0), abs(x1 - x0)) + 1
+        rows, columns = np.linspace((y0, x0), (y1, x1), steps).round().astype(int).T
         seen = (rows >= 0) & (rows < mask.shape[0]) & (columns >= 0) & (columns < mask.shape[1])
         out[rows[seen], columns[seen]] = True
     return out

@@ -33,11 +33,12 @@ HIGHEST = "highest_id"  # in the settings of a reviewed segmentation: ids given 
 
 @dataclass(frozen=True)
 class Standing:
-    """A field as it stands: the edits, the label image int32 (Y, X), what is measured of its cells."""
+    """A field as it stands: the edits, the label image int32 (Y, X), what is measured of its cells, the highest id as segmented."""
 
     edits: tuple[Edit, ...]
     labels: np.ndarray
     measures: pd.DataFrame
+    highest: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def correct(experiment: Experiment, product: Product, fov_id: str, row: Mapping[
         edit = Edit.from_row({**row, **stamp, "made": []})
         with _busy:
             before = _stand(product, log, found)
-            labels, [edit] = numbered(before.labels, [edit], max(found.highest, highest_id(product, fov_id)))
+            labels, [edit] = numbered(before.labels, [edit], max(before.highest, found.highest, highest_id(product, fov_id)))
             log.append(edit.row())
             _keep(next(reversed(_standing)), _changed(before, (edit,), labels))
 
@@ -148,7 +149,7 @@ def _stand(product: Product, log: EditLog, found: History) -> Standing:
     known = _standing.get(key)
     if known is None or known.edits != found.edits[: len(known.edits)]:
         labels = read_labels(source)
-        known = Standing((), labels, measure(labels)) if known is None else _changed(known, (), labels, touched(known.edits))
+        known = Standing((), labels, measure(labels), int(labels.max())) if known is None else _changed(known, (), labels, touched(known.edits))
     missing = found.edits[len(known.edits) :]
     if missing:
         known = _changed(known, missing, apply(known.labels, missing))
@@ -160,10 +161,9 @@ def _changed(before: Standing, edits: tuple[Edit, ...], labels: np.ndarray, ids:
     changed = sorted(touched(edits) if ids is None else ids)
     stay = before.measures[~before.measures["label"].isin(changed)]
     again = measure(labels, changed)
-    measures = (
-        pd.concat([stay, again], ignore_index=True).sort_values("label", ignore_index=True) if len(stay) and len(again) else again if len(again) else stay
-    )
-    return Standing((*before.edits, *edits) if ids is None else (), labels, measures)
+    some = [one for one in (stay, again) if len(one)] or [stay]
+    measures = pd.concat(some, ignore_index=True).sort_values("label", ignore_index=True)
+    return Standing((*before.edits, *edits) if ids is None else (), labels, measures, before.highest)
 
 
 def _keep(key: tuple[Path, int], now: Standing) -> Standing:

@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.images import Plane
 from core.report.words import count
 from core.stages.correcting import Corrected, correct, look, overview, ready
-from core.workspace import Experiment, Product
+from core.workspace import Experiment, Product, fingerprint
 from pages.parts import address, media
 from pages.parts.field_view import phase_of
 from pages.parts.job_panel import current_job, submit
@@ -74,17 +74,19 @@ def _turn(names: list[str], fields: pd.DataFrame) -> str:
     """The field of the address, changed by previous, next or a pick by name; each name says what was done to it."""
     shown = address.read("field") if address.read("field") in names else names[0]
     at = names.index(shown)
-    st.session_state["review-pick"] = shown
+    words = {name: _words(name, fields.loc[name]) for name in names}
+    key = f"review-pick-{fingerprint(words)}"  # the browser answers with the words, so other words are another box
+    st.session_state[key] = shown
     back, pick, forth = st.columns([1, 6, 1], vertical_alignment="bottom")
     go: dict[str, Any] = {"on_click": address.write, "width": "stretch"}
     back.button("Previous", key="review-previous", disabled=at == 0, kwargs={"field": names[max(0, at - 1)]}, **go)
     forth.button("Next", key="review-next", disabled=at == len(names) - 1, kwargs={"field": names[min(at + 1, len(names) - 1)]}, **go)
-    pick.selectbox("Field", names, key="review-pick", format_func=lambda name: _words(name, fields.loc[name]), on_change=_picked, label_visibility="collapsed")
+    pick.selectbox("Field", names, key=key, format_func=words.__getitem__, on_change=_picked, args=(key,), label_visibility="collapsed")
     return shown
 
 
-def _picked() -> None:
-    address.write(field=st.session_state["review-pick"])
+def _picked(key: str) -> None:
+    address.write(field=st.session_state[key])
 
 
 def _words(name: str, row: "pd.Series[Any]") -> str:

@@ -92,6 +92,12 @@ def test_undo_redo_and_ids_that_are_never_given_twice(labelled: tuple[Experiment
     assert len(EditLog(labelled[0], labelled[1].id, FIRST).rows()) == 5
 
 
+def test_the_id_of_a_removed_cell_is_not_given_again(labelled: tuple[Experiment, Product]) -> None:
+    correct(*labelled, FIRST, {"action": "remove", "labels": [8]})
+    correct(*labelled, FIRST, DRAW)
+    assert ids(labelled) == [3, 7, 9]
+
+
 def test_a_message_that_comes_twice_counts_once(labelled: tuple[Experiment, Product]) -> None:
     for _ in range(2):
         correct(*labelled, FIRST, {**DRAW, "id": "a"})
