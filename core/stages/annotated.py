@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,9 @@ class Source:
     def labels_file(self, fov_id: str) -> Path:
         return self.segmentation.path / "labels" / f"{fov_id}.tif"
 
-    def field(self, fov_id: str) -> FieldOfView:
-        table = self.experiment.fields()
-        return fields(table[table["fov_id"] == fov_id])[0]
+    @cached_property
+    def fields(self) -> dict[str, FieldOfView]:
+        return {fov.fov_id: fov for fov in fields(self.experiment.fields())}
 
 
 def sources(paths: Sequence[Path], annotations: Sequence[str] = ()) -> list[Source]:
@@ -142,8 +143,8 @@ def group_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _reasons(table: pd.DataFrame, leave_out_fragile: bool) -> list[str]:
-    rows = zip(table["listed"], table["class"], table["decision"], table["automatic_class"], table["fragile"], strict=True)
-    return [_reason(listed, known, decision, automatic, leave_out_fragile and fragile is True) for listed, known, decision, automatic, fragile in rows]
+    rows = zip(table["listed"], table["class"], table["decision"], table["automatic_class"], table["fragile"].fillna(False), strict=True)
+    return [_reason(listed, known, decision, automatic, leave_out_fragile and bool(fragile)) for listed, known, decision, automatic, fragile in rows]
 
 
 def _reason(listed: bool, known: object, decision: str, automatic: object, noisy: bool) -> str:

@@ -129,7 +129,7 @@ def _input(one: Source, cells: pd.DataFrame, number: int) -> dict[str, Any]:
     names = cells.loc[(cells["source"] == number) & (cells["reason"] == ""), "fov_id"].unique()
     files = []
     for fov_id in names:
-        image = one.experiment.resolve(one.field(fov_id).phase)[0]
+        image = one.experiment.resolve(one.fields[fov_id].phase)[0]
         seen = image.stat() if image.is_file() else None
         files.append({"fov_id": fov_id, "bytes": seen.st_size if seen else None, "changed": seen.st_mtime_ns if seen else None})
     return {**one.record, "fields": files}
@@ -182,7 +182,7 @@ class Maker:
         return names, kept
 
     def _cut_field(self, writer: CropWriter, name: str, one: Source, fov_id: str, ids: np.ndarray) -> None:
-        fov = one.field(fov_id)
+        fov = one.fields[fov_id]
         picture = read_phase(one.experiment, fov)
         labels = read_labels(one.labels_file(fov_id))
         image = raw_grey(picture)
