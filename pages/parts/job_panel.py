@@ -21,12 +21,14 @@ TITLES = {
     "segment": "Outlining cells",
     "review": "Publishing corrected outlines",
     "assess": "Assessing",
+    "dataset": "Building the dataset",
+    "import_crops": "Taking over crops",
     "download": "Downloading",
     "tune": "Fine-tuning",
 }
 
 
-KEPT = "Fields that were finished are kept."
+KEPT = "What was finished is kept."
 
 
 @st.cache_resource
