@@ -8,12 +8,15 @@ TUKEY = 4.685  # in standard deviations: 95 % efficient on clean noise (Beaton &
 LITTLE = 0.25  # of the field; less background than that is a guess
 
 
-def smooth_background(image: np.ndarray, scale_px: float = 0.0, *, stain_is: str = "dark", degree: int = DEGREE) -> tuple[np.ndarray, float]:
+def smooth_background(
+    image: np.ndarray, scale_px: float = 0.0, *, stain_is: str = "dark", degree: int = DEGREE, tolerance: float = 0.1
+) -> tuple[np.ndarray, float]:
     """Estimate the unstained light of a field.
 
-    A polynomial of ``degree`` is fitted to block medians with Tukey's weights, starting from a quantile beyond the median
-    on the side away from the stain, so that up to about half of the field may be stained; what is left over is smoothed
-    with a Gaussian of ``scale_px`` over the blocks that the fit took for background.
+    A polynomial is fitted to block medians with Tukey's weights: first one of degree 1, starting from a quantile beyond the
+    median on the side away from the stain, then higher ones up to ``degree``, each starting from the one before, so that
+    a large stained part is not taken for uneven light. Up to about two fifths of the field may be stained. What is left over is
+    smoothed with a Gaussian of ``scale_px`` over the blocks that the fit took for background.
 
     Parameters
     ----------
@@ -25,6 +28,8 @@ def smooth_background(image: np.ndarray, scale_px: float = 0.0, *, stain_is: str
         On which side of the background the stain lies.
     degree : int
         0 gives one level for the whole field.
+    tolerance : float
+        Only blocks this near to the surface count as background in ``share`` (units of ``image``).
 
     Returns
     -------
@@ -36,10 +41,10 @@ def smooth_background(image: np.ndarray, scale_px: float = 0.0, *, stain_is: str
     """
     sign = 1.0 if stain_is == "dark" else -1.0
     blocks, step = _block_medians(image)
-    design = _polynomials(blocks.shape, degree if min(blocks.shape) >= 8 else 0)
     values = sign * blocks.ravel()
-    fitted, weights = _robust_fit(design, values)
-    share = float((weights > 0.5).mean())
+    degrees = [d for d in (1, 2, degree) if d <= degree] if min(blocks.shape) >= 8 else []
+    fitted, weights = _robust_fit([_polynomials(blocks.shape, d) for d in degrees or [0]], values)
+    share = float(((weights > 0.5) & (np.abs(values - fitted) < tolerance)).mean())
     surface = fitted.reshape(blocks.shape)
     if degree:
         sigma = (scale_px or max(image.shape) / 8) / step
@@ -62,20 +67,21 @@ def _polynomials(shape: tuple[int, ...], degree: int) -> np.ndarray:
     return np.stack(terms, axis=1)
 
 
-def _robust_fit(design: np.ndarray, values: np.ndarray, start: float = 0.65) -> tuple[np.ndarray, np.ndarray]:
-    """Fitted values and weights 0..1; low values are the outliers. First a quantile regression, then Tukey's weights."""
+def _robust_fit(designs: list[np.ndarray], values: np.ndarray, start: float = 0.75) -> tuple[np.ndarray, np.ndarray]:
+    """Fitted values and weights 0..1; low values are the outliers. A quantile regression, then Tukey's weights, design by design."""
     floor = 1e-6 * max(float(np.ptp(values)), 1e-12)
     fitted = np.full_like(values, np.quantile(values, start))
     for _ in range(12):
         rest = values - fitted
-        fitted = _weighted(design, values, np.where(rest > 0, start, 1 - start) / np.maximum(np.abs(rest), floor))
+        fitted = _weighted(designs[0], values, np.where(rest > 0, start, 1 - start) / np.maximum(np.abs(rest), floor))
     weights = np.ones_like(values)
-    for _ in range(12):
-        rest = values - fitted
-        above = rest[rest > 0]
-        spread = max(1.4826 * float(np.median(above)) if above.size else 0.0, floor)
-        weights = np.clip(1 - (rest / (TUKEY * spread)) ** 2, 0, None) ** 2
-        fitted = _weighted(design, values, weights + 1e-9)
+    for design in designs:
+        for _ in range(10):
+            rest = values - fitted
+            above = rest[rest > 0]
+            spread = max(1.4826 * float(np.median(above)) if above.size else 0.0, floor)
+            weights = np.clip(1 - (rest / (TUKEY * spread)) ** 2, 0, None) ** 2
+            fitted = _weighted(design, values, weights + 1e-9)
     return fitted, weights
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from core.errors import InputError
 from core.settings import PROPOSALS
 
-WINDOW = 1.5
+WINDOW = 2.0
 """Stability looks at the threshold divided and multiplied by this."""
 
 FEW_CONTROLS = 20

@@ -78,7 +78,7 @@ def colour_signal(
     return StainSignal(amount, DENSITY_UNIT, DENSITY, (*_saturation(colour, full_scale, "colour image"), *_little(min(s for _, s in found))))
 
 
-def gated_signal(mono: StainSignal, colour: StainSignal, gate: float, reach_px: float = 2.0) -> StainSignal:
+def gated_signal(mono: StainSignal, colour: StainSignal, gate: float, reach_px: float = 3.0) -> StainSignal:
     """Keep the monochrome signal only where the colour image shows real stain; elsewhere there is none (at most 0).
 
     The two must lie on each other. ``gate`` is the smallest signal of ``colour`` (same unit), smoothed by 1 px against
@@ -109,7 +109,7 @@ def fluorescence_signal(stain: np.ndarray, full_scale: float, blank: np.ndarray 
     if blank is not None:
         shape = _blank(blank, stain.shape)
         share = share / shape * np.float32(shape.mean())
-    background, seen = smooth_background(share, background_px, stain_is="bright")
+    background, seen = smooth_background(share, background_px, stain_is="bright", tolerance=0.05)
     return StainSignal(share - background, SHARE_UNIT, SHARE, (*_saturation(stain, full_scale, "stain image", dark=False), *_little(seen)))
 
 
