@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.registration.evidence import Fit, fine_fit, rough_fit
 from core.registration.features import edges, grey_for_registration, reduced, ripples
 from core.registration.fitting import Frame, Numbers, climb, frame_of, matrix_of, search_grid
-from core.registration.judging import Fit, chance, judged, uninformative
+from core.registration.judging import chance, judged, uninformative
 from core.registration.tiles import Surfaces, surfaces
 from core.registration.values import IDENTITY, METHODS, Registration, combined, covered, unregistered
 
@@ -19,9 +20,10 @@ SMALLEST_SIDE: Final = 64  # px
 LARGEST_SIDE: Final = 2600  # px; larger fields are registered on averaged pixels
 FARTHEST_SHIFT: Final = 64  # px (of at most LARGEST_SIDE) that the coarse search looks
 COARSE: Final = 4
-LEVELS: Final = ((2, 10, 0.7), (1, 8, 0.5))  # step, reach of the search (both px) and softness of the peak
+ROUGH: Final = (2, 10, 0.7)  # step, reach of the search (both px) and softness of the peak
+FINE: Final = (1, 8, 0.5)
+WIDEST: Final = 0.06  # radians (3.4 degrees), and growth
 SETTLED_PX: Final = 0.3
-SIGNED_FROM: Final = 6.0  # standard deviations from which ripples are believed: below, dye hides them
 
 
 def register(phase: NDArray, stain: NDArray, method: str = "similarity", *, pad: bool = False) -> Registration:
@@ -58,11 +60,11 @@ def register(phase: NDArray, stain: NDArray, method: str = "similarity", *, pad:
     step = -(-max(shape) // LARGEST_SIDE)
     small_phase, small_stain = (reduced(grey_for_registration(image), step) for image in (phase, stain))
     start = _middles(small_phase.shape, small_stain.shape)
-    matrix = _coarse(small_phase, small_stain, start, NUMBERS[method])
-    for level in LEVELS:
-        matrix, fit, pictures = _refined(small_phase, small_stain, matrix, NUMBERS[method], *level)
+    count = NUMBERS[method]
+    matrix = _rough(small_phase, small_stain, _coarse(small_phase, small_stain, start, count), count)
+    matrix, fit, pictures = _fine(small_phase, small_stain, matrix, count)
     if fit.moved() > SETTLED_PX:  # the stain was warped by too rough a transform: once more
-        matrix, fit, pictures = _refined(small_phase, small_stain, matrix, NUMBERS[method], *LEVELS[-1])
+        matrix, fit, pictures = _fine(small_phase, small_stain, matrix, count)
     score = chance(*pictures)  # aligned but for the last fraction of a pixel
     return judged(enlarged(matrix, step), method, score, fit, step, shape, stain_size)
 
@@ -126,8 +128,8 @@ def _coarse(phase: NDArray[np.float32], stain: NDArray[np.float32], start: NDArr
     kinds = [surfaces(*_coarse_edges(half_phase, half_stain, sigma), reach) for sigma in (1.5, 0.8)]
     both = Surfaces(sum(kind.values / (kind.values.std() + np.float32(1e-9)) for kind in kinds), kinds[0].centres, reach)
     frame = frame_of(reduced(phase, COARSE).shape)
-    starts = search_grid(both, frame, turned=count > 2)
-    best = max((climb(both, numbers[:count], frame, softness=1.0) for numbers in starts), key=lambda found: found[1])
+    starts = search_grid(both, frame, WIDEST if count > 2 else 0.0, keep=4)
+    best = max((climb(both, numbers[:count], frame, softness=1.0) for _, numbers in starts), key=lambda found: found[1])
     return combined(start, _moved(best[0], frame, COARSE))
 
 
@@ -139,12 +141,19 @@ def _moved(numbers: Numbers, frame: Frame, step: int) -> NDArray[np.float64]:
     return enlarged(matrix_of(numbers, frame), step)
 
 
-def _refined(
-    phase: NDArray[np.float32], stain: NDArray[np.float32], matrix: NDArray, count: int, step: int, reach: int, softness: float
-) -> tuple[NDArray[np.float64], Fit, Pictures]:
-    """One finer step: the better matrix, and what the judgement needs."""
+def _rough(phase: NDArray[np.float32], stain: NDArray[np.float32], matrix: NDArray, count: int) -> NDArray[np.float64]:
+    """The better matrix (2, 3) at half the size."""
+    step, reach, softness = ROUGH
+    kinds = [surfaces(a, b, reach) for a, b in zip(*_pictures(phase, stain, matrix, step), strict=True)]
+    frame = frame_of((phase.shape[0] // step, phase.shape[1] // step))
+    return combined(matrix, _moved(rough_fit(kinds, frame, count, softness), frame, step))
+
+
+def _fine(phase: NDArray[np.float32], stain: NDArray[np.float32], matrix: NDArray, count: int) -> tuple[NDArray[np.float64], Fit, Pictures]:
+    """The better matrix (2, 3) at full size, and what the judgement needs."""
+    step, reach, softness = FINE
     pictures = _pictures(phase, stain, matrix, step)
     kinds = [surfaces(a, b, reach) for a, b in zip(*pictures, strict=True)]
-    frame = frame_of((phase.shape[0] // step, phase.shape[1] // step))
-    fit = Fit.of(kinds, frame, step, count, softness, SIGNED_FROM)
+    frame = frame_of(phase.shape)
+    fit = fine_fit(kinds, frame, count, softness)
     return combined(matrix, _moved(fit.numbers, frame, step)), fit, pictures

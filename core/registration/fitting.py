@@ -10,7 +10,7 @@ from core.registration.tiles import Agreement, Surfaces
 
 Numbers = NDArray[np.float64]
 """2, 4 or 6 numbers in px: see ``shifts``."""
-GRID = np.linspace(-0.06, 0.06, 17)  # of rotation (radians: 3.4 degrees) and of scale (6 %)
+GRID_STEPS = 17
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,29 @@ def matrix_of(numbers: NDArray[np.float64], frame: Frame) -> NDArray[np.float64]
     return np.column_stack([right - origin, down - origin, origin])
 
 
-def search_grid(given: Surfaces, frame: Frame, *, turned: bool, keep: int = 4) -> list[NDArray[np.float64]]:
-    """The ``keep`` best different starts, each 4 numbers as in ``shifts``: all whole shifts, rotations and scales of a grid."""
+def search_grid(given: Surfaces, frame: Frame, widest: float, *, keep: int) -> list[tuple[float, Numbers]]:
+    """The ``keep`` best different starts, each with its agreement and 4 numbers as in ``shifts``.
+
+    Tried are all whole shifts with rotations up to ``widest`` radians and growths up to that share, in 17 steps (0: none).
+    """
     found = []
     limit = int(given.reach * 0.9)
-    for growth in GRID if turned else (0.0,):
-        for turn in GRID if turned else (0.0,):
+    grid = np.linspace(-widest, widest, GRID_STEPS) if widest else np.zeros(1)
+    for growth in grid:
+        for turn in grid:
             numbers = np.array([0, 0, growth, turn]) * frame.radius
-            total = _pooled_at(given, shifts(numbers, given.centres, frame), limit)
+            total = pooled_at(given, shifts(numbers, given.centres, frame), limit)
             at = np.unravel_index(int(total.argmax()), total.shape)
             found.append((float(total[at]), np.array([at[1] - limit, at[0] - limit, numbers[2], numbers[3]], float)))
     found.sort(key=lambda item: -item[0])
-    kept: list[NDArray[np.float64]] = []
-    for _, numbers in found:
-        if all(np.hypot(*(numbers[:2] - other[:2])) > 4 for other in kept):
-            kept.append(numbers)
-        if len(kept) == keep:
-            break
-    return kept
+    kept: list[tuple[float, Numbers]] = []
+    for value, numbers in found:
+        if all(np.hypot(*(numbers[:2] - other[:2])) > 4 for _, other in kept):
+            kept.append((value, numbers))
+    return kept[:keep]
 
 
-def _pooled_at(given: Surfaces, at: NDArray[np.float64], limit: int) -> NDArray[np.float32]:
+def pooled_at(given: Surfaces, at: NDArray[np.float64], limit: int) -> NDArray[np.float32]:
     """Sum of the surfaces, each moved by its own whole shift, for common shifts of up to ``limit`` px."""
     side = 2 * limit + 1
     total = np.zeros((side, side), np.float32)
