@@ -94,7 +94,7 @@ class AnnotateSettings:
     blank: str = setting("", "Blank image", "File of an empty field under the light of the stain image; empty: the light is estimated from every field.")
     colour_blank: str = setting("", "Blank colour image", "The same for the colour image.")
     stain_vector: str = setting("", "Stain colour", "Optical density in red, green, blue, e.g. '0.88 0.40 0.25'; empty: X-gal.")
-    gate: float = setting(0.06, "Colour gate", "Optical density of stain that the colour image must show; kind 'gated' only.", low=0, high=4)
+    gate: float = setting(0.02, "Colour gate", "Optical density of stain that the colour image must show; kind 'gated' only.", low=0, high=4)
     raw_stain: str = setting("dark", "Raw stain is", "Kind 'raw' only.", choices=("dark", "bright"))
     min_covered: float = setting(0.9, "Smallest covered part of a cell", "A cell that the aligned stain image covers less gets no class.", low=0, high=1)
     per_line: bool = setting(False, "A threshold for every line", "Lines are then not comparable: use it only where staining differed.")
