@@ -340,7 +340,7 @@ def _centred(picture: NDArray, mask: NDArray[np.bool_], crop_px: int, background
     low, high = np.maximum(first, 0), np.minimum(first + crop_px, picture.shape)
     if background == "black":
         rows, columns = _frame(mask[low[0] : high[0], low[1] : high[1]])
-        low, high = low + (rows.start, columns.start), low + (rows.stop, columns.stop)
+        low, high = low + np.array([rows.start, columns.start]), low + np.array([rows.stop, columns.stop])
     window = slice(low[0], high[0]), slice(low[1], high[1])
     pixels = picture if picture.dtype in (np.uint8, np.uint16) else picture.astype(np.float32)
     return Piece(pixels[window], mask[window], int(low[0] - first[0]), int(low[1] - first[1]), background == "black")

@@ -30,5 +30,6 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "tune": _lazy("tuning"),
     "export": _lazy("exporting"),
     "dataset": _lazy("collecting"),
+    "import_crops": _lazy("crop_folders"),
     "download": _lazy("downloading"),
 }

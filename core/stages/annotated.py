@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.dataset.crops import extents
+from core.dataset.crops import Background, cut_crops, extents
 from core.errors import InputError
 from core.fields import FieldOfView, fields
-from core.images import read_labels
+from core.images import grey, preview, read_labels
 from core.report import read_csv
-from core.stages.common import Failures
+from core.stages.common import Failures, read_phase
 from core.tables import ANNOTATED_CELLS
 from core.workspace import Experiment, Product
 
 DESCRIBED = ("sample", "role", "passage", "condition", "well")
+SHOWN_FIELDS = 6
 GROUPS = ("sample", "donor", "passage", "condition", "well", "experiment", "fov_id")
 NOT_CHOSEN = ("phase", "stain", "colour", "time_h", "pixel_size_um")
 
@@ -157,13 +158,33 @@ def _reason(listed: bool, known: object, decision: str, automatic: object, noisy
     return "fragile class" if noisy else ""
 
 
-def cell_extents(found: Sequence[Source], cells: pd.DataFrame, pixel_size_um: float = 0.0) -> np.ndarray:
-    """Longer sides in px of the cells to be used, at ``pixel_size_um`` where that is not 0; fields that cannot be read are left out."""
-    out = []
+def cell_extents(found: Sequence[Source], cells: pd.DataFrame, pixel_size_um: float = 0.0) -> pd.Series:
+    """Longer side in px of each cell to be used (index as in ``cells``), at ``pixel_size_um`` where that is not 0.
+
+    Cells of fields that cannot be read are left out.
+    """
+    out = [pd.Series(dtype=float)]
     used = cells[cells["reason"] == ""]
     for (number, fov_id), rows in used.groupby(["source", "fov_id"], sort=False):
         size = rows["pixel_size_um"].iloc[0]
         scale = float(size) / pixel_size_um if pixel_size_um and pd.notna(size) else 1.0
         with Failures().collecting(str(fov_id), fov_id):  # named when the dataset is built
-            out.append(extents(read_labels(found[int(number)].labels_file(str(fov_id))), rows["label"].to_numpy(dtype=np.int64)) * scale)
-    return np.concatenate(out) if out else np.zeros(0)
+            longer = extents(read_labels(found[int(number)].labels_file(str(fov_id))), rows["label"].to_numpy(dtype=np.int64))
+            out.append(pd.Series(longer * scale, index=rows.index))
+    return pd.concat(out[1:] or out)
+
+
+def sample_crops(found: Sequence[Source], cells: pd.DataFrame, crop_px: int, background: Background, many: int = 12) -> dict[int, list[np.ndarray]]:
+    """A few crops of each class for the eye, uint8 (crop_px, crop_px), from fields spread over the cultures: {0: [...], 1: [...]}."""
+    out: dict[int, list[np.ndarray]] = {0: [], 1: []}
+    fields_of = cells[cells["reason"] == ""].groupby("group", sort=False)[["source", "fov_id"]].first().itertuples(index=False)
+    for number, fov_id in list(fields_of)[:SHOWN_FIELDS]:
+        rows = cells[(cells["source"] == number) & (cells["fov_id"] == fov_id) & (cells["reason"] == "")]
+        with Failures().collecting(fov_id, fov_id):
+            one = found[int(number)]
+            image = preview(grey(read_phase(one.experiment, one.fields[fov_id])))
+            labels = read_labels(one.labels_file(fov_id))
+            for c in out:
+                ids = rows.loc[rows["class"] == c, "label"].to_numpy(dtype=np.int64)[: -(-many // SHOWN_FIELDS)]
+                out[c] += [crop.astype(np.uint8) for crop in cut_crops(image, labels, ids, crop_px, background=background)]
+    return {c: crops[:many] for c, crops in out.items()}

@@ -14,7 +14,7 @@ from core.dataset.original import splits_from
 from core.dataset.report import describe
 from core.dataset.sizes import advised_crop_px
 from core.dataset.split import checked_assignment, checked_shares, group_counts, propose_split
-from core.dataset.store import CropWriter, Scaling, scaling
+from core.dataset.store import INDEX, CropWriter, Scaling, scaling
 from core.errors import InputError
 from core.images import Picture, full_scale, grey, read_labels
 from core.options import command, settings_from
@@ -66,7 +66,7 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     inputs = [_input(one, cells, n) for n, one in enumerate(found)]
     identity = product_id(f"cells-{crop_px}px", {"settings": vars(chosen), "split": assignment, "sources": inputs})
     about: dict[str, Any] = {
-        "command": _command(wanted, settings),
+        "command": dataset_command(wanted, settings),
         "upstream": {f"annotation of {one.experiment.name}": one.annotation.id for one in found},
         "models": {},
         "inputs": inputs,
@@ -125,6 +125,18 @@ def earlier_split(homes: Sequence[Experiment], settings: DatasetSettings) -> dic
     return out
 
 
+def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: int) -> dict[str, Any]:
+    """The report (``core.dataset.report.describe``) of a dataset before it is built, as far as it can be known then.
+
+    ``extent`` as from ``cell_extents``; near-duplicates and intensities are known only when the cells are cut.
+    """
+    rows = cells.loc[extent.index].assign(split=splits.loc[extent.index], extent_px=extent, cut_off=extent > crop_px, rescaled=False)
+    index = np.zeros(len(rows), INDEX)
+    index["thumb"] = 128
+    left = cells.loc[cells["reason"] != "", "reason"].value_counts().to_dict()
+    return describe(typed(rows.drop(columns="pixel_size_um"), MANIFEST), index, left, crop_px)
+
+
 def _input(one: Source, cells: pd.DataFrame, number: int) -> dict[str, Any]:
     names = cells.loc[(cells["source"] == number) & (cells["reason"] == ""), "fov_id"].unique()
     files = []
@@ -135,7 +147,8 @@ def _input(one: Source, cells: pd.DataFrame, number: int) -> dict[str, Any]:
     return {**one.record, "fields": files}
 
 
-def _command(wanted: Wanted, settings: DatasetSettings) -> str:
+def dataset_command(wanted: Wanted, settings: DatasetSettings) -> str:
+    """The command that builds this dataset."""
     first, *others = [str(p) for p in wanted.experiments]
     by_hand = [f"{group}={split}" for group, split in wanted.assignment.items()]
     extra: dict[str, Any] = {"out": str(wanted.out), "annotation": list(wanted.annotations), "split_from": list(wanted.split_from), "assign": by_hand}

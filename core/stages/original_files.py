@@ -1,5 +1,6 @@
 """Files of the original pipeline that say which cell is in which set."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def read_sets(names: Sequence[str | Path]) -> dict[str, pd.DataFrame]:
             raise InputError(f"Split from files: two files are for {split}; name them train..., test... and val....")
         out[split] = original_rows(_read(Path(name)), str(name))
     return out
+
+
+def table_of_bytes(data: bytes, name: Path) -> pd.DataFrame:
+    """The table of an uploaded file called ``name``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        path.write_bytes(data)
+        try:
+            return _read(path)
+        except InputError as problem:
+            raise InputError(str(problem).replace(str(path), name.name)) from None
 
 
 def _read(path: Path) -> pd.DataFrame:

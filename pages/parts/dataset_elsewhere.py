@@ -1,0 +1,55 @@
+"""What was made elsewhere: crops in folders, and splits in the files of the original pipeline."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import streamlit as st
+
+from core.dataset.original import check_split, original_rows
+from core.dataset.sentences import split_sentences
+from core.errors import InputError
+from core.settings import DatasetSettings
+from core.stages.original_files import table_of_bytes
+from core.workspace import Experiment, allowed_path, allowed_roots
+from pages.parts.dataset_plan import show_warnings
+from pages.parts.job_panel import submit
+
+
+def crops_from_elsewhere(experiment: Experiment) -> None:
+    """A folder on the server with crops by set and class becomes a dataset of this experiment."""
+    with st.expander("Take over crops that were cut elsewhere", icon=":material/drive_folder_upload:"):
+        st.markdown("A folder with `train`, `val`, `test` (or none of them), in it one folder a class, in it pictures of single cells.")
+        if not allowed_roots():
+            st.caption("The server names no folder that may be read (SENESCOPE_ROOTS). On the command line:")
+            st.code(f"python -m core dataset --from-folder FOLDER --out {experiment.name} --crop-size 0", language="bash")
+            return
+        folder = st.text_input("Folder on this server", placeholder=str(allowed_roots()[0] / "crops"), key="elsewhere-folder")
+        left, right = st.columns(2)
+        positive = left.text_input("Folder of the senescent class", placeholder="senescent", key="elsewhere-positive")
+        only = right.text_input("Only files whose path matches", help="A regular expression; empty: all.", key="elsewhere-only")
+        if st.button("Take over", disabled=not folder, icon=":material/drive_folder_upload:"):
+            try:
+                path = allowed_path(folder)
+            except InputError as problem:
+                st.error(str(problem), icon=":material/error:")
+                return
+            settings = asdict(DatasetSettings(crop_px=0))
+            params = {"folder": str(path), "out": str(experiment.path), "settings": settings, "only": only, "positive": positive}
+            submit("import_crops", params, str(experiment.path))
+            st.rerun()
+
+
+def split_from_elsewhere() -> None:
+    """How much a train file and a test file of the original pipeline share."""
+    with st.expander("Check a split that was made elsewhere", icon=":material/rule:"):
+        st.markdown("Files of the original pipeline: *file name, mask name, mask number, class*.")
+        columns = st.columns(2)
+        files = {s: c.file_uploader(f"{s.capitalize()} file (CSV)", type="csv", key=f"elsewhere-{s}") for s, c in zip(("train", "test"), columns, strict=True)}
+        if not all(files.values()):
+            return
+        try:
+            sets = {split: original_rows(table_of_bytes(file.getvalue(), Path(file.name)), file.name) for split, file in files.items() if file}
+        except InputError as problem:
+            st.error(str(problem), icon=":material/error:")
+            return
+        show_warnings(split_sentences(check_split(sets)))

@@ -1,0 +1,152 @@
+"""What goes into a dataset before it is built: annotations, classes per culture, split, crop size, a look at the crops."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.dataset.split import SPLITS, group_counts
+from core.report.words import count
+from core.settings import DatasetSettings
+from core.stages.annotated import Source, annotated_cells, cell_extents, sample_crops, sources
+from core.stages.collecting import Wanted, check_settings, foresee, settle_split
+from core.workspace import Experiment, list_experiments
+from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
+from pages.parts.words import product_words
+
+SETS = {"train": "Training", "validation": "Validation", "test": "Test"}
+ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The annotated cells that were chosen, and their names in the command."""
+
+    found: tuple[Source, ...]
+    cells: pd.DataFrame
+
+    @property
+    def identity(self) -> list[tuple[str, str, int]]:
+        """What its cells depend on."""
+        return [(str(one.experiment.path), one.annotation.id, one.experiment.fields_csv.stat().st_mtime_ns) for one in self.found]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [one.experiment.path for one in self.found]
+
+    @property
+    def annotations(self) -> list[str]:
+        """Named only where it is not the newest."""
+        return [one.annotation.id for one in self.found if one.annotation.id != one.experiment.products("annotations")[0].id]
+
+
+def annotated_experiments() -> list[str]:
+    return [one.name for one in list_experiments() if one.products("annotations")]
+
+
+def choose_annotations(home: Experiment) -> list[tuple[Path, str]]:
+    """Experiments and, where one has several annotations, which of them."""
+    known = annotated_experiments()
+    picked = st.multiselect(
+        "Annotated experiments", known, default=[home.name] if home.name in known else [], key=f"dataset-sources-{home.name}", persist_state="page"
+    )
+    chosen = []
+    for name in picked:
+        one = next(e for e in list_experiments() if e.name == name)
+        products = {p.id: p for p in one.products("annotations")}
+        id = next(iter(products))
+        if len(products) > 1:
+            id = st.selectbox(f"Annotation of {name}", list(products), format_func=lambda i, p=products: product_words(p[i]), key=f"dataset-annotation-{name}")
+        chosen.append((one.path, id))
+    return chosen
+
+
+def read_plan(chosen: list[tuple[Path, str]], settings: DatasetSettings) -> Plan:
+    """The cells of the chosen annotations, read once as long as nothing changes."""
+    check_settings(settings)
+    changed = tuple((path / "fields.csv").stat().st_mtime_ns for path, _ in chosen)
+    found, cells = _read(tuple(chosen), settings.group, settings.leave_out_fragile, changed)
+    return Plan(tuple(found), cells)
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the annotations …")
+def _read(chosen: tuple[tuple[Path, str], ...], group: str, fragile: bool, changed: tuple[int, ...]) -> tuple[list[Source], pd.DataFrame]:
+    found = sources([path for path, _ in chosen], [id for _, id in chosen])
+    return found, annotated_cells(found, group, fragile)
+
+
+@st.cache_data(max_entries=8, show_spinner="Measuring the cells …", hash_funcs={Plan: lambda plan: plan.identity})
+def _extents(plan: Plan, pixel_size_um: float, group: str, fragile: bool) -> pd.Series:
+    return cell_extents(plan.found, plan.cells, pixel_size_um)
+
+
+@st.cache_data(max_entries=8, show_spinner="Cutting some crops …", hash_funcs={Plan: lambda plan: plan.identity})
+def _samples(plan: Plan, crop_px: int, background: str, group: str) -> Any:
+    return sample_crops(plan.found, plan.cells, crop_px, background)  # type: ignore[arg-type]
+
+
+def edit_split(plan: Plan, settings: DatasetSettings, home: Experiment) -> dict[str, str]:
+    """The proposed set of every culture, to be changed in the table; what differs from the proposal."""
+    wanted = Wanted(plan.paths, home.path)
+    _, proposed = settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])
+    counts = group_counts(plan.cells[plan.cells["reason"] == ""])
+    table = counts.assign(set=counts["group"].map(proposed))[["group", "set", "n_0", "n_1", "senescent_fraction"]]
+    config = {
+        "group": st.column_config.TextColumn(settings.group.capitalize(), disabled=True),
+        "set": st.column_config.SelectboxColumn("Set", options=list(SPLITS), required=True),
+        "n_0": st.column_config.NumberColumn("Not senescent", disabled=True),
+        "n_1": st.column_config.NumberColumn("Senescent", disabled=True),
+        "senescent_fraction": st.column_config.NumberColumn("Senescent fraction", format="percent", disabled=True),
+    }
+    key = (
+        f"dataset-split-{home.name}-{settings.group}-{settings.seed}-{settings.validation}-{settings.test}-{'-'.join(one.annotation.id for one in plan.found)}"
+    )
+    edited = st.data_editor(table, hide_index=True, column_config=config, key=key, width="stretch")
+    return {g: s for g, s in zip(edited["group"], edited["set"], strict=True) if s != proposed[g]}
+
+
+def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignment: Mapping[str, str]) -> pd.Series:
+    wanted = Wanted(plan.paths, home.path, assignment=assignment)
+    return settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])[0]
+
+
+def show_crop_size(plan: Plan, settings: DatasetSettings) -> pd.Series:
+    """The curve of whole cells against crop size; returns the cells' sizes."""
+    extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile)
+    st.plotly_chart(crop_size_chart(extent.to_numpy(), settings.crop_px), config={"displayModeBar": False})
+    return extent
+
+
+def show_samples(plan: Plan, settings: DatasetSettings, crop_px: int) -> None:
+    crops = _samples(plan, crop_px, settings.background, settings.group)
+    for column, c in zip(st.columns(2, gap="medium"), (1, 0), strict=True):
+        with column:
+            st.markdown("**Senescent**" if c else "**Not senescent**")
+            if crops[c]:
+                st.image(contact_sheet(crops[c]), width="stretch", alt=f"Crops of {'senescent' if c else 'other'} cells")
+            else:
+                st.caption("No cell of this class.")
+
+
+def show_warnings(found: list[dict[str, str]]) -> None:
+    """One box a level, worst first."""
+    for level, show in (("error", st.error), ("warning", st.warning), ("note", st.info)):
+        texts = [one["text"] for one in found if one["level"] == level]
+        if texts:
+            show("\n".join(f"- {text}" for text in texts) if len(texts) > 1 else texts[0], icon=ICONS[level])
+
+
+def forecast(plan: Plan, splits: pd.Series, extent: pd.Series, crop_px: int) -> dict[str, Any]:
+    return foresee(plan.cells, splits, extent, crop_px)
+
+
+def show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Cells of each set and class as three numbers."""
+    for column, split in zip(st.columns(3), SPLITS, strict=True):
+        with column.container(border=True):
+            n_0, n_1 = counts[split]["0"], counts[split]["1"]
+            st.metric(SETS[split], count(n_0 + n_1, "cell"))
+            st.caption(f"{n_1} senescent, {n_0} not")

@@ -1,0 +1,127 @@
+"""A finished dataset on the page: what is in it, what to beware of, its crops, downloads."""
+
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.dataset.folders import picture_of
+from core.dataset.split import SPLITS
+from core.report import csv_bytes, zip_product
+from core.report.words import count
+from core.stages.crop_folders import export_folder
+from core.stages.datasets import open_dataset
+from core.workspace import Experiment, Product
+from pages.parts import address
+from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
+from pages.parts.dataset_plan import SETS, show_counts, show_warnings
+from pages.parts.results import how_made
+
+SHOWN = 24
+
+
+def show_dataset(experiment: Experiment, product: Product) -> None:
+    """Headline, warnings, tabs."""
+    data = open_dataset(product.path)
+    report = data.report
+    show_counts(report["counts"])
+    show_warnings(report["warnings"])
+    with st.container(horizontal=True):
+        stem = f"{experiment.name} {product.id}"
+        st.download_button("manifest.csv", data=lambda: csv_bytes(data.manifest), file_name=f"{stem} manifest.csv", mime="text/csv", on_click="ignore")
+        st.download_button(
+            "Crops as PNG folders (ZIP)", data=lambda: pictures(product.path), file_name=f"{stem} crops.zip", mime="application/zip", on_click="ignore"
+        )
+        if (address.PAGES / "train.py").is_file() and st.button("Train on this dataset", type="primary", icon=":material/play_arrow:"):
+            address.open_page("train", experiment=experiment.name, dataset=product.id)
+    names = ["Crops", "Cultures", "Crop size", "Leakage and confounding", "Left out", "How it was made"]
+    crops, cultures, sizes, leaks, missing, made = st.tabs(names)
+    with crops:
+        gallery(product.path)
+    with cultures:
+        st.dataframe(groups_table(report["groups"]), hide_index=True, width="stretch")
+    with sizes:
+        st.plotly_chart(crop_size_chart(data.manifest["extent_px"].to_numpy(dtype=float), data.statistics["crop_px"]), config={"displayModeBar": False})
+    with leaks:
+        show_leakage(report)
+    with missing:
+        left_out(report, product.path)
+    with made:
+        how_made(product, "dataset")
+
+
+def pictures(path: Path) -> BytesIO:
+    """The crops of a dataset as PNG folders, zipped."""
+    with tempfile.TemporaryDirectory() as folder:
+        return zip_product(export_folder(path, Path(folder) / path.name))
+
+
+@st.fragment
+def gallery(path: Path) -> None:
+    """Crops of one set, by class; another draw at a press."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    split = left.segmented_control("Set", list(SPLITS), default="train", format_func=SETS.get, required=True, key=f"gallery-{path.name}")
+    draw = int(st.session_state.get(f"draw-{path.name}", 0))
+    right.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update({f"draw-{path.name}": draw + 1}), width="stretch")
+    sheets = drawn(path, str(split), draw)
+    for column, c in zip(st.columns(2, gap="medium"), (1, 0), strict=True):
+        with column:
+            st.markdown("**Senescent**" if c else "**Not senescent**")
+            if sheets[c] is None:
+                st.caption("No cell of this class in this set.")
+            else:
+                st.image(sheets[c], width="stretch", alt=f"Crops of {'senescent' if c else 'other'} cells")
+    st.caption("As the classifier sees them: normalised with the mean and the standard deviation of the training cells.")
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def drawn(path: Path, split: str, draw: int) -> dict[int, Any]:
+    data = open_dataset(path)
+    rows = data.manifest.loc[data.manifest["split"] == split]
+    out = {}
+    for c in (0, 1):
+        some = rows[rows["class"] == c]
+        some = some.sample(min(SHOWN, len(some)), random_state=draw)
+        out[c] = contact_sheet([picture_of(data.crops, int(i), bits=8) for i in some.index]) if len(some) else None
+    return out
+
+
+def groups_table(groups: list[dict[str, Any]]) -> pd.DataFrame:
+    """Culture, set, cells of each class."""
+    table = pd.DataFrame(groups)
+    table["split"] = table["split"].map(SETS)
+    return table.rename(columns={"group": "Culture", "split": "Set", "n_0": "Not senescent", "n_1": "Senescent"})
+
+
+def show_leakage(report: dict[str, Any]) -> None:
+    """Fields, cultures and crops on both sides; what tells the classes apart without a look at the cell."""
+    twins = report["near_duplicates"]
+    checks = {
+        "fields on both sides": len(report["shared_fields"]),
+        "cultures on both sides": len(report["shared_cultures"]),
+        "pairs of crops that look the same": twins["pairs"],
+    }
+    for words, n in checks.items():
+        st.markdown(f"{':material/check_circle:' if not n else ':red[:material/error:]'} {n} {words}")
+    if twins["examples"]:
+        st.dataframe(pd.DataFrame(twins["examples"], columns=["One", "Other", "Correlation"]), hide_index=True)
+    st.markdown("**Area under the ROC curve of predictors that do not look at the cell** (0.5 is chance)")
+    table = pd.DataFrame(report["confounding"]).T.rename(columns=SETS)
+    st.dataframe(table.rename_axis("It knows only").reset_index().rename(columns=str), hide_index=True, width="content")
+    st.caption("A classifier is worth something where it does clearly better than these on the test set. “culture” knows the fraction of every culture.")
+
+
+def left_out(report: dict[str, Any], path: Path) -> None:
+    from core.report import read_csv
+    from core.tables import FAILURES
+
+    failures = read_csv(path / "failures.csv", FAILURES)
+    if not report["left_out"] and failures.empty:
+        st.success("Every annotated cell is in the dataset.", icon=":material/check:")
+    for reason, n in report["left_out"].items():
+        st.markdown(f"- {count(n, 'cell')}: {reason}")
+    if len(failures):
+        st.dataframe(failures, hide_index=True)
