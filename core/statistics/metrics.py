@@ -7,11 +7,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import InputError
+from core.statistics.intervals import wilson
 from core.statistics.ranking import areas, areas_within, average_precisions, cumulative_counts
 from core.statistics.resampling import cluster_codes, cluster_draws, stretched_interval
 from core.tables import METRICS, typed
 
 Floats = NDArray[np.float64]
+_SHARES: Final = ("auc", "auc_within", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "f1")
 BINS: Final = 10  # of the expected calibration error
 NAMES: Final = {
     "auc": "Area under the ROC curve",
@@ -135,6 +137,8 @@ def checked(classes: ArrayLike, probability: ArrayLike) -> tuple[NDArray[np.bool
 def _with_interval(found: Floats, name: str, clusters: int) -> dict[str, float | None]:
     bounds = (-1.0, 1.0) if name == "mcc" else (0.0, 1.0)
     low, high = stretched_interval(float(found[0]), found[1:], clusters, bounds)
+    if low == high and found[0] in (0.0, 1.0) and name in _SHARES:
+        low, high = wilson(found[0] * clusters, clusters)  # no cluster erred: resampling them shows nothing of how often one would
     return {key: None if np.isnan(value) else value for key, value in (("value", float(found[0])), ("ci_low", low), ("ci_high", high))}
 
 
