@@ -6,7 +6,7 @@ Every format carries every mask exactly, with the number of the cell: gaps in th
 from core.cells.exchange.coco import CocoFile, write_coco
 from core.cells.exchange.formats import FORMATS, OUTLINE_SUFFIXES, Format, find_format, read_outlines, several_images
 from core.cells.exchange.imagej import read_rois, write_rois
-from core.cells.exchange.outlines import Outlines
+from core.cells.exchange.painting import Outlines
 from core.cells.exchange.qupath import read_geojson, write_geojson
 from core.cells.exchange.seg_npy import read_seg_npy, write_seg_npy
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from core.cells.exchange.calls import NOT_SCORED, NOT_SENESCENT, SENESCENT, called
 from core.cells.exchange.json_files import kind_of_json, load_json, what_it_is
-from core.cells.exchange.outlines import Outlines, Shape, cell_masks, checked_ring, mask_polygons, paint
+from core.cells.exchange.outlines import cell_masks, mask_polygons
+from core.cells.exchange.painting import Outlines, Shape, checked_ring, paint
 from core.cells.exchange.run_lengths import counts_of, mask_of
 from core.cells.labels import checked_labels
 from core.errors import InputError

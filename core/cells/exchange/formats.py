@@ -8,7 +8,7 @@ from core.cells.exchange.coco import WANTED as COCO
 from core.cells.exchange.coco import CocoFile
 from core.cells.exchange.imagej import read_rois
 from core.cells.exchange.json_files import kind_of_json, load_json, what_it_is
-from core.cells.exchange.outlines import Outlines
+from core.cells.exchange.painting import Outlines
 from core.cells.exchange.qupath import WANTED as GEOJSON
 from core.cells.exchange.qupath import outlines_of
 from core.cells.exchange.seg_npy import read_seg_npy

@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from core.cells.exchange.calls import COLOURS, called
-from core.cells.exchange.outlines import Outlines, Polygon, Shape, cell_polygons, checked_ring, paint
+from core.cells.exchange.outlines import Polygon, cell_polygons
+from core.cells.exchange.painting import Outlines, Shape, checked_ring, paint
 from core.cells.labels import checked_labels
 from core.errors import InputError
 

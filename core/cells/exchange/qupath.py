@@ -14,7 +14,8 @@ import numpy as np
 
 from core.cells.exchange.calls import COLOURS, called
 from core.cells.exchange.json_files import kind_of_json, load_json, what_it_is
-from core.cells.exchange.outlines import Outlines, Polygon, Shape, cell_polygons, checked_ring, paint
+from core.cells.exchange.outlines import Polygon, cell_polygons
+from core.cells.exchange.painting import Outlines, Shape, checked_ring, paint
 from core.cells.labels import checked_labels
 from core.errors import InputError
 
