@@ -61,7 +61,7 @@ def _prepare(experiment: Experiment, product: Product | None) -> None:
         return
     left, right = st.columns([3, 2], gap="medium")
     with right:
-        [settings] = settings_form({"Training": TuneSettings}, "tune", settings_like(experiment, "tunings"), columns=2)
+        [settings] = settings_form({"Training": TuneSettings}, f"tune-{address.read('like')}", settings_like(experiment, "tunings"), columns=2)
         name = st.text_input("Name of the new model", key="tune-name", placeholder="made from the settings", persist_state="page").strip()
     with left:
         shown = product.id if product and product.id in sources else next(iter(sources))

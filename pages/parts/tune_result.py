@@ -12,8 +12,8 @@ from core.stages.tuning_card import SCORES, best_epoch, means
 from core.tables import BEFORE_AFTER, TUNING_FIELDS, TUNING_HISTORY
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
+from pages.parts.choose import NEW
 from pages.parts.field_view import phase_of
-from pages.parts.results import how_made
 from pages.parts.viewer import Tile, cell_viewer, field_tile
 
 HEADLINE = ("ap50", "ap75", "f1_50", "merges", "splits")
@@ -44,7 +44,15 @@ def show_tuning(experiment: Experiment, product: Product) -> None:
         st.plotly_chart(loss_curve(history, int(history["epoch"].max())), key="tuned-loss", config={"displayModeBar": False})
         st.caption(f"The weights of epoch {best_epoch(history)} were kept.")
     with made:
-        how_made(product, "tuning")
+        _how_made(product)
+
+
+def _how_made(product: Product) -> None:
+    record = product.settings
+    st.markdown("**The command that does the same**")
+    st.code(record.get("command", ""), language="bash", wrap_lines=True)
+    st.button("Begin a new one with these settings", on_click=address.write, kwargs={"tuning": NEW, "like": product.id})
+    st.json({k: record.get(k) for k in ("settings", "upstream", "models", "versions", "created")}, expanded=2)
 
 
 def _headline(scores: pd.DataFrame) -> None:

@@ -107,3 +107,11 @@ def test_a_finished_job_leads_to_what_was_gained(open_page: Open, experiment: Ex
     assert shown["AP at IoU 0.5"] == ("0.75", "+0.25")
     assert shown["AP at IoU 0.75"] == ("0.50", "")
     assert "The weights of epoch 2 were kept." in words(app)
+
+
+def test_a_new_one_begins_with_the_settings_of_an_earlier_one(open_page: Open, experiment: Experiment, tuned: str, store: JobStore, click: Click) -> None:
+    settings = experiment.path / "tunings" / tuned / "settings.json"
+    settings.write_text(settings.read_text(encoding="utf-8").replace('"settings": {}', '"settings": {"epochs": 33}'), encoding="utf-8")
+    app = click(open_page("segment", experiment=experiment.name, tuning=tuned, **TAB), "Begin a new one with these settings")
+    assert app.query_params["tuning"] == "new"
+    assert next(n for n in app.number_input if n.label == "Epochs").value == 33
