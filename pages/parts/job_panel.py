@@ -20,6 +20,7 @@ TITLES = {
     "add": "Adding images",
     "segment": "Outlining cells",
     "review": "Publishing corrected outlines",
+    "register": "Aligning stain images",
     "assess": "Assessing",
     "dataset": "Building the dataset",
     "import_crops": "Taking over crops",
