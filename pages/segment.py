@@ -1,27 +1,22 @@
 """Segment: outline the cells of every field, try settings on one field first."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 
-import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
 from core.options import command
-from core.report import read_csv, zip_product
+from core.report import read_csv
 from core.report.words import count
 from core.settings import SegmentSettings
-from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
+from core.tables import CELLS, SEGMENTED_FIELDS
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment, settings_like
-from pages.parts.exchange_panel import exchange_panel
-from pages.parts.field_view import browse_fields, labels_file, phase_of, turn_fields
+from pages.parts.field_view import labels_file, phase_of, turn_fields
 from pages.parts.job_panel import current_job, job_panel, submit
-from pages.parts.results import how_made, show_table
-from pages.parts.review import review_panel
+from pages.parts.segmentation import show_segmentation
 from pages.parts.settings_form import settings_form
-from pages.parts.tune_panel import tune_panel
 from pages.parts.viewer import cell_viewer, field_tile
 
 
@@ -47,44 +42,9 @@ def page() -> None:
     if job:
         job_panel(job)
     if product is not None:
-        show(experiment, product)
+        show_segmentation(experiment, product)
     else:
         prepare(experiment, busy=bool(job and job.active))
-
-
-def show(experiment: Experiment, product: Product) -> None:
-    """A finished segmentation: outlines, counts, what failed, downloads."""
-    fields, cells = read_csv(product.path / "fields.csv", SEGMENTED_FIELDS), read_csv(product.path / "cells.csv", CELLS)
-    failures = read_csv(product.path / "failures.csv", FAILURES)
-    if len(failures):
-        st.warning(f"{count(len(failures), 'file')} could not be segmented; see “Left out”.", icon=":material/warning:")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{count(len(cells), 'cell')}** in {count(len(fields), 'field')}")
-        st.download_button(
-            "Label images and tables (ZIP)", data=lambda: zip_product(product.path), file_name=f"{experiment.name} {product.id}.zip", on_click="ignore"
-        )
-        if st.button("Assess with these outlines", type="primary"):
-            address.open_page("assess", experiment=experiment.name, segmentation=product.id, assessment="new")
-    tabs: dict[str, Callable[[], None]] = {
-        "Cells in the picture": lambda: browse_fields(experiment, product, fields, cells),
-        "Check and correct": lambda: review_panel(experiment, product),
-        "Fine-tune": lambda: tune_panel(experiment, product),
-        "Fields": lambda: show_table(fields),
-        "Export": lambda: exchange_panel(experiment, product),
-        "Left out": lambda: left_out(failures),
-        "How it was made": lambda: how_made(product, "segmentation"),
-    }
-    for tab, content in zip(st.tabs(list(tabs), key="tab", bind="query-params"), tabs.values(), strict=True):
-        if tab.open:  # only what is seen is computed
-            with tab:
-                content()
-
-
-def left_out(failures: pd.DataFrame) -> None:
-    if len(failures):
-        st.dataframe(failures, hide_index=True)
-    else:
-        st.success("Every field was segmented.", icon=":material/check:")
 
 
 def prepare(experiment: Experiment, busy: bool) -> None:

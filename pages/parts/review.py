@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.errors import InputError
 from core.images import Plane
+from core.options import command
 from core.report.words import count
 from core.stages.correcting import Corrected, correct, look, overview, ready
 from core.workspace import Experiment, Product, fingerprint
@@ -41,7 +42,7 @@ def review_panel(experiment: Experiment, product: Product) -> None:
         cell_viewer([tile], key=key, legend=SUSPICIOUS, editing=editing, preload=_next(experiment, product, names[at + 1 :]))
     except InputError as wrong:
         st.error(str(wrong), icon=":material/error:")
-    _finish(experiment, product, fields)
+    _finish(experiment, product, fields, shown)
 
 
 def _hear(experiment: Experiment, product: Product, key: str, names: list[str], rater: str) -> tuple[int, str]:
@@ -123,9 +124,8 @@ def _phase(experiment: Experiment, fov_id: str, version: str) -> tuple[Path, Pla
     return phase_of(experiment, fov_id)
 
 
-def _finish(experiment: Experiment, product: Product, fields: pd.DataFrame) -> None:
+def _finish(experiment: Experiment, product: Product, fields: pd.DataFrame, shown: str) -> None:
     """Looked at, by whom, how much there is, publish."""
-    shown = address.read("field") if address.read("field") in fields.index else fields.index[0]
     edits, looked_at = int(fields["edits"].sum()), int(fields["looked_at"].sum())
     st.session_state["review-looked"] = bool(fields.loc[shown, "looked_at"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -140,7 +140,9 @@ def _finish(experiment: Experiment, product: Product, fields: pd.DataFrame) -> N
         f"{count(edits, 'correction')} in {corrected} of {count(len(fields), 'field')}, {looked_at} looked through. Every correction is saved at once; "
         "publishing makes a new segmentation and leaves this one as it is."
     )
-    for wrong in fields.loc[fields["problem"] != "", "problem"]:
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        st.code(command("review", experiment.path, segmentation=product.id), language="bash", wrap_lines=True)
+    for wrong in fields.loc[(fields["problem"] != "") & (fields.index != shown), "problem"]:
         st.error(str(wrong), icon=":material/error:")
 
 

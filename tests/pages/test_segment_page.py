@@ -5,6 +5,9 @@ from collections.abc import Callable
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import JobStore
+from core.stages.correcting import correct
+from core.stages.edit_log import EditLog
+from core.stages.reviewing import review
 from core.workspace import Experiment, create_experiment
 
 Open = Callable[..., AppTest]
@@ -72,3 +75,51 @@ def test_a_model_that_is_not_downloaded_leads_to_the_models_page(open_page: Open
     app.selectbox(key="segment--model").select("LC4").run()
     assert "not on this machine yet" in words(app)
     assert next(b for b in app.button if b.label.startswith("Segment all")).disabled
+
+
+def test_only_the_open_tab_is_computed(open_page: Open, experiment: Experiment, segmentation: str, words: Words) -> None:
+    app = open_page("segment", experiment=experiment.name)
+    assert [tab.label for tab in app.tabs] == ["Cells in the picture", "Check and correct", "Fine-tune", "Fields", "Export", "Left out", "How it was made"]
+    assert not [b for b in app.button if b.label.startswith("Publish")]
+    assert "Every field was segmented" in words(open_page("segment", experiment=experiment.name, tab="Left out"))
+
+
+def test_without_a_correction_there_is_nothing_to_publish(open_page: Open, experiment: Experiment, segmentation: str, words: Words) -> None:
+    app = open_page("segment", experiment=experiment.name, tab="Check and correct")
+    assert "0 corrections in 0 of 2 fields, 0 looked through" in words(app)
+    assert next(b for b in app.button if b.label.startswith("Publish")).disabled
+
+
+def test_corrections_are_published_by_a_job(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore, click: Click, words: Words) -> None:
+    product, second = experiment.product("segmentations", segmentation), experiment.fields()["fov_id"][1]
+    correct(experiment, product, second, {"action": "remove", "labels": [1]})
+    app = open_page("segment", experiment=experiment.name, tab="Check and correct", field=second)
+    assert "1 correction in 1 of 2 fields" in words(app)
+    assert f"{second} · 1 correction" in [o for box in app.selectbox for o in box.options]
+    click(app, "Publish corrected outlines")
+    [job] = store.active()
+    assert (job.stage, job.params["segmentation"]) == ("review", segmentation)
+    store.begin(job.id)
+    store.finish(job.id, "done", result=str(review(experiment.path, segmentation)))
+    app.run()
+    assert app.query_params["segmentation"].startswith("reviewed-test-seg-")
+    assert "**3 cells** in 2 fields" in words(app)
+
+
+def test_looked_at_and_a_name(open_page: Open, experiment: Experiment, segmentation: str) -> None:
+    app = open_page("segment", experiment=experiment.name, tab="Check and correct")
+    next(t for t in app.text_input if t.label == "Your name").input("Ada").run()
+    next(c for c in app.checkbox if c.label.startswith("I have looked")).check().run()
+    assert not app.exception
+    [row] = EditLog(experiment, segmentation, experiment.fields()["fov_id"][0]).rows()
+    assert (row["action"], row["value"], row["rater"]) == ("looked_at", True, "Ada")
+    assert next(c for c in app.checkbox if c.label.startswith("I have looked")).value
+
+
+def test_a_damaged_log_is_named(open_page: Open, experiment: Experiment, segmentation: str) -> None:
+    log = EditLog(experiment, segmentation, experiment.fields()["fov_id"][0])
+    log.path.parent.mkdir(parents=True)
+    log.path.write_bytes(b"nonsense\n")
+    app = open_page("segment", experiment=experiment.name, tab="Check and correct")
+    assert all("line 1 is damaged" in e.value for e in app.error)
+    assert app.error

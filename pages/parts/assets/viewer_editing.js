@@ -88,20 +88,27 @@ class Editor {
   }
 
   extend(x, y) {
+    if (!this.path) return; // given up by Escape
     const last = this.path.at(-1);
     if (Math.hypot(x - last[0], y - last[1]) >= 0.5) this.path.push([x, y]);
     this.field.paint();
   }
 
   finish() {
+    if (!this.path) return;
     const points = this.path.map((point) => point.map((value) => Math.round(value * 10) / 10));
     this.path = null;
     const length = points.reduce((sum, [x, y], k) => sum + (k ? Math.hypot(x - points[k - 1][0], y - points[k - 1][1]) : 0), 0);
-    if (length < SHORTEST_PATH) return this.refresh();
-    if (this.tool === 'draw') return this.send('draw', [], points);
+    if (length < SHORTEST_PATH) this.refresh();
+    else if (this.tool === 'draw') this.send('draw', [], points);
+    else this.shape(points);
+  }
+
+  /* A line or an outline for a cell that is there. */
+  shape(points) {
     const label = this.tool === 'split' ? this.crossed(points) : this.picked[0] || this.middle(points);
-    if (!label) return this.complain(this.tool === 'split' ? 'The line crosses no cell.' : 'Click the cell first, then draw its outline anew.');
-    return this.send(this.tool, [label], points);
+    if (label) this.send(this.tool, [label], points);
+    else this.complain(this.tool === 'split' ? 'The line crosses no cell.' : 'Click the cell first, then draw its outline anew.');
   }
 
   /* The cell that a line is meant for: a chosen one that it crosses, else the one under most of it. */

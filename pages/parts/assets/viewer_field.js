@@ -38,7 +38,7 @@ class Field extends Painting {
     this.stage.dataset.state = 'loading';
     this.say('Loading …');
     try {
-      const source = this.viewer.store.get(this.spec);
+      const source = { ...this.viewer.store.get(this.spec) }; // what fails is forgotten there
       this.bitmap = await source.bitmap;
       if (this.gone) return;
       this.stage.dataset.state = 'image';
