@@ -18,6 +18,7 @@ from core.report import read_csv
 from core.stages.common import Failures, fail_if_all
 from core.stages.correcting import HIGHEST, highest_id, label_image
 from core.stages.edit_log import EditLog
+from core.stages.measuring import write_measurements
 from core.stages.segmenting import write_tables
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish
@@ -66,6 +67,7 @@ def review(path: Path, segmentation_id: str, progress: Progress = silent) -> Pat
     try:
         with publish(experiment, "segmentations", product_id(_stem(product.id), payload), settings, **about) as partial:
             _all_fields(product, fields, found, failures, partial.path, progress)
+            write_measurements(partial.path, experiment)
     except AlreadyPublished as ready:
         return ready.path
     return partial.final
