@@ -32,10 +32,18 @@ def crop_size_chart(extents: np.ndarray, crop_px: int) -> Any:
     figure = go.Figure(
         go.Scatter(x=curve["crop_px"], y=curve["whole"], mode="lines", line={"width": 3, "color": "#0072B2"}, hovertemplate="%{x} px: %{y:.1%}<extra></extra>")
     )
-    figure.add_vline(x=chosen, line={"color": "#D55E00", "width": 2}, annotation={"text": f"{chosen} px: {share:.0%} whole", "font": {"color": "#D55E00"}})
+    figure.add_vline(
+        x=chosen,
+        line={"color": "#D55E00", "width": 2},
+        annotation={"text": f"{chosen} px: {share:.0%} whole", "font": {"color": "#D55E00"}, "yanchor": "bottom", "xanchor": "center"},
+    )
     if advised != chosen:
-        figure.add_vline(x=advised, line={"dash": "dot", "color": "gray"}, annotation={"text": f"advised: {advised} px", "yanchor": "bottom", "y": 0.05})
-    figure.update_layout(height=260, margin={"l": 10, "r": 10, "t": 30, "b": 10}, showlegend=False)
+        figure.add_vline(
+            x=advised,
+            line={"dash": "dot", "color": "gray"},
+            annotation={"text": f"advised: {advised} px", "yanchor": "bottom", "y": 0.02, "xanchor": "right" if advised < chosen else "left"},
+        )
+    figure.update_layout(height=260, margin={"l": 10, "r": 10, "t": 34, "b": 10}, showlegend=False)
     figure.update_xaxes(title="Crop size (px)")
-    figure.update_yaxes(title="Cells that stay whole", tickformat=".0%", range=[0, 1.05])
+    figure.update_yaxes(title="Cells that stay whole", tickformat=".0%", range=[0, 1.02])
     return figure

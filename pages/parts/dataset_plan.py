@@ -59,7 +59,8 @@ def choose_annotations(home: Experiment) -> list[tuple[Path, str]]:
         products = {p.id: p for p in one.products("annotations")}
         id = next(iter(products))
         if len(products) > 1:
-            id = st.selectbox(f"Annotation of {name}", list(products), format_func=lambda i, p=products: product_words(p[i]), key=f"dataset-annotation-{name}")
+            words = {key: product_words(product) for key, product in products.items()}
+            id = st.selectbox(f"Annotation of {name}", list(words), format_func=words.__getitem__, key=f"dataset-annotation-{name}") or id
         chosen.append((one.path, id))
     return chosen
 
@@ -93,19 +94,29 @@ def edit_split(plan: Plan, settings: DatasetSettings, home: Experiment) -> dict[
     wanted = Wanted(plan.paths, home.path)
     _, proposed = settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])
     counts = group_counts(plan.cells[plan.cells["reason"] == ""])
-    table = counts.assign(set=counts["group"].map(proposed))[["group", "set", "n_0", "n_1", "senescent_fraction"]]
+    table = counts.assign(set=counts["group"].map(proposed))[["group", "set", "n_0", "n_1", "senescent_fraction"]].merge(
+        _also(plan, settings.group), on="group"
+    )
     config = {
         "group": st.column_config.TextColumn(settings.group.capitalize(), disabled=True),
         "set": st.column_config.SelectboxColumn("Set", options=list(SPLITS), required=True),
         "n_0": st.column_config.NumberColumn("Not senescent", disabled=True),
         "n_1": st.column_config.NumberColumn("Senescent", disabled=True),
-        "senescent_fraction": st.column_config.NumberColumn("Senescent fraction", format="percent", disabled=True),
+        "senescent_fraction": st.column_config.NumberColumn("Share", format="percent", disabled=True, help="Of senescent cells."),
+        **{name: st.column_config.TextColumn(name.capitalize(), disabled=True) for name in ("sample", "passage", "condition", "experiment")},
     }
     key = (
         f"dataset-split-{home.name}-{settings.group}-{settings.seed}-{settings.validation}-{settings.test}-{'-'.join(one.annotation.id for one in plan.found)}"
     )
     edited = st.data_editor(table, hide_index=True, column_config=config, key=key, width="stretch")
     return {g: s for g, s in zip(edited["group"], edited["set"], strict=True) if s != proposed[g]}
+
+
+def _also(plan: Plan, group: str) -> pd.DataFrame:
+    """What else is known of the cells of each group, e.g. the passages of a culture; only what tells groups apart."""
+    used = plan.cells[plan.cells["reason"] == ""]
+    columns = [c for c in ("sample", "passage", "condition", "experiment") if c != group and used[c].nunique() > 1]
+    return used.groupby("group", sort=False)[columns].agg(lambda values: ", ".join(sorted(set(values)))).reset_index()
 
 
 def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignment: Mapping[str, str]) -> pd.Series:

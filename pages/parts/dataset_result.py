@@ -63,7 +63,7 @@ def pictures(path: Path) -> BytesIO:
 def gallery(path: Path) -> None:
     """Crops of one set, by class; another draw at a press."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    split = left.segmented_control("Set", list(SPLITS), default="train", format_func=SETS.get, required=True, key=f"gallery-{path.name}")
+    split = left.segmented_control("Set", list(SPLITS), default="train", format_func=SETS.__getitem__, required=True, key=f"gallery-{path.name}")
     draw = int(st.session_state.get(f"draw-{path.name}", 0))
     right.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update({f"draw-{path.name}": draw + 1}), width="stretch")
     sheets = drawn(path, str(split), draw)

@@ -1,0 +1,133 @@
+"""Dataset: nothing annotated, planning, a job, a finished dataset."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.fields import table_of
+from core.images import write_image, write_labels
+from core.jobs import JobStore
+from core.report import write_csv
+from core.settings import DatasetSettings
+from core.stages.collecting import Wanted, collect
+from core.tables import ANNOTATED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS, typed
+from core.workspace import Experiment, create_experiment, publish
+
+Open = Callable[..., AppTest]
+Words = Callable[[AppTest], str]
+Click = Callable[[AppTest, str], AppTest]
+
+
+@pytest.fixture
+def annotated(workspace: Path) -> Experiment:
+    """Four cultures of one field with 9 cells each, every third senescent, one not to be told."""
+    made = create_experiment("stained")
+    rng, names = np.random.default_rng(0), [f"MSC{i}_P4_f01" for i in range(1, 5)]
+    y, x = np.mgrid[:96, :96]
+    labels = np.where((y % 32 > 8) & (x % 32 > 6), 1 + y // 32 * 3 + x // 32, 0).astype(np.int32)
+    for name in names:
+        write_image(made.images / f"{name}_phase.tif", rng.integers(0, 4000, labels.shape).astype(np.uint16), 0.65)
+    made.save_fields(table_of([f"images/{name}_phase.tif" for name in names]).table.assign(pixel_size_um=0.65))
+    fov_ids = made.fields()["fov_id"].to_list()
+    with publish(made, "segmentations", "seg", {}, inputs=[{"fov_id": f} for f in fov_ids]) as partial:
+        (partial.path / "labels").mkdir()
+        for fov_id in fov_ids:
+            write_labels(partial.path / "labels" / f"{fov_id}.tif", labels)
+        for name, columns in (("fields", SEGMENTED_FIELDS), ("cells", CELLS), ("failures", FAILURES)):
+            write_csv(partial.path / f"{name}.csv", typed(pd.DataFrame(), columns))
+    cells = pd.DataFrame({"fov_id": np.repeat(fov_ids, 9), "label": list(range(1, 10)) * 4, "area_px": 400})
+    cells["class"] = cells["automatic_class"] = (cells["label"] % 3 == 0).astype(int)
+    cells.loc[0, ["class", "decision"]] = [np.nan, "cannot tell"]
+    with publish(made, "annotations", "truth", {}, upstream={"segmentation": "seg"}) as partial:
+        write_csv(partial.path / "cells.csv", typed(cells, ANNOTATED_CELLS)[list(ANNOTATED_CELLS)])
+    return made
+
+
+@pytest.fixture
+def dataset(annotated: Experiment) -> str:
+    return collect(Wanted([annotated.path], annotated.path), DatasetSettings(crop_px=48)).name
+
+
+def test_without_an_experiment_it_says_where_to_begin(open_page: Open, words: Words) -> None:
+    assert "There is no experiment yet" in words(open_page("dataset"))
+
+
+def test_without_an_annotation_it_says_what_is_needed_first(open_page: Open, experiment: Experiment, words: Words) -> None:
+    app = open_page("dataset", experiment=experiment.name)
+    assert "no experiment of this workspace has an annotation yet" in words(app)
+    assert not [b for b in app.button if b.label.startswith("Build")]
+
+
+def test_the_plan_shows_counts_split_and_warnings(open_page: Open, annotated: Experiment, words: Words) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    said = words(app)
+    assert "1 cell left out: decided by a person: cannot tell." in said
+    assert "numbers that rest on so few are rough" in said
+    assert any(b.label == "Build the dataset of 35 cells" for b in app.button)
+    assert [m.label for m in app.metric] == ["Training", "Validation", "Test"]
+    assert sum(int(m.value.split("\u00a0")[0].split(" ")[0]) for m in app.metric) == 35
+    assert "python -m core dataset" in app.code[0].value
+
+
+def test_build_is_a_job_with_what_was_chosen(open_page: Open, annotated: Experiment, store: JobStore, click: Click) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    next(n for n in app.number_input if n.label == "Crop size (px)").set_value(64).run()
+    click(app, "Build the dataset")
+    [job] = store.active()
+    assert job.stage == "dataset"
+    assert job.params["settings"]["crop_px"] == 64
+    assert job.params["experiments"] == [str(annotated.path)]
+    assert job.params["assignment"] == {}
+
+
+def test_the_job_of_the_page_builds_the_dataset(open_page: Open, annotated: Experiment, store: JobStore, click: Click) -> None:
+    from core.progress import silent
+    from core.stages import RUN
+
+    click(open_page("dataset", experiment=annotated.name), "Build the dataset")
+    [job] = store.active()
+    made = RUN[job.stage](job.params, silent)
+    assert [p.path for p in annotated.products("datasets")] == [Path(made)]
+
+
+def test_wrong_shares_are_said_in_words(open_page: Open, annotated: Experiment, words: Words) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    for label in ("Share for validation", "Share for test"):
+        next(n for n in app.number_input if n.label == label).set_value(0.6)
+    assert "leave cells to train on" in words(app.run())
+
+
+def test_a_dataset_shows_what_is_in_it(open_page: Open, annotated: Experiment, dataset: str, words: Words) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    assert app.query_params["dataset"] == [dataset] or app.query_params["dataset"] == dataset
+    said = words(app)
+    assert "1 cell: decided by a person: cannot tell" in said
+    assert "fields on both sides" in said
+    assert "Senescent" in said
+    assert [t.label for t in app.tabs][:2] == ["Crops", "Cultures"]
+
+
+def test_a_new_dataset_starts_from_the_settings_of_an_earlier_one(open_page: Open, annotated: Experiment, dataset: str, click: Click) -> None:
+    app = click(open_page("dataset", experiment=annotated.name), "Begin a new one with these settings")
+    assert next(n for n in app.number_input if n.label == "Crop size (px)").value == 48
+
+
+def test_pictures_can_be_downloaded(annotated: Experiment, dataset: str) -> None:
+    from zipfile import ZipFile
+
+    from pages.parts.dataset_result import pictures
+
+    with ZipFile(pictures(annotated.path / "datasets" / dataset)) as archive:
+        assert sum(name.endswith(".png") for name in archive.namelist()) == 35
+
+
+def test_a_split_made_elsewhere_is_checked(open_page: Open, annotated: Experiment, words: Words) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    table = b"File,Mask,Cell,Class\na.tif,a_seg.npy,1,0\na.tif,a_seg.npy,2,1\n"
+    for uploader in app.file_uploader:
+        uploader.upload("set.csv", table, "text/csv")
+    assert "1 of 1 test fields are also in training" in words(app.run())
