@@ -15,13 +15,16 @@ def cell_shape(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[fl
     spread the standard deviation of intensity; edge contrast the mean absolute step between horizontal neighbours. NaN for an
     empty mask.
     """
-    y, x = np.nonzero(mask)
-    if not y.size:
+    rows, columns = mask.sum(axis=1, dtype=np.float64), mask.sum(axis=0, dtype=np.float64)
+    area = rows.sum()
+    if not area:
         return (float("nan"),) * len(SHAPE)
+    y, x = np.arange(len(rows)) - np.arange(len(rows)) @ rows / area, np.arange(len(columns)) - np.arange(len(columns)) @ columns / area
     # A pixel is a square, not a point: 1/12 is the variance of its side, and keeps a line of pixels from an infinite ratio.
-    moments = np.cov(np.stack([y, x]).astype(float), bias=True) + np.eye(2) / 12
-    short, long = np.sqrt(np.linalg.eigvalsh(moments))
-    box = (np.ptp(y) + 1) * (np.ptp(x) + 1)
-    both = mask[:, 1:] & mask[:, :-1]
-    steps = np.abs(np.diff(values.astype(np.float64), axis=1))[both]
-    return float(long / short), float(y.size / box), float(values[mask].std(dtype=np.float64)), float(steps.mean()) if steps.size else 0.0
+    along, across, both = y**2 @ rows / area + 1 / 12, x**2 @ columns / area + 1 / 12, y @ (mask @ x) / area
+    root = np.hypot((along - across) / 2, both)
+    elongation = np.sqrt(((along + across) / 2 + root) / ((along + across) / 2 - root))
+    box = np.ptp(np.flatnonzero(rows)) + 1, np.ptp(np.flatnonzero(columns)) + 1
+    steps = np.abs(values[:, 1:] - values[:, :-1])[mask[:, 1:] & mask[:, :-1]]
+    spread = values[mask].std(dtype=np.float64)
+    return float(elongation), float(area / (box[0] * box[1])), float(spread), float(steps.mean()) if steps.size else 0.0

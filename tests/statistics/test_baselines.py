@@ -100,3 +100,15 @@ def test_remarks_on_few_clusters_and_fields():
     assert "2 cultures only" in few_clusters(2, "culture")
     assert "no interval" in few_clusters(1, "field")
     assert len({interval_sentence(n) for n in (1, 2, 3, 10)}) == 4
+
+
+def test_shape_of_a_slanted_cell_is_that_of_scikit_image():
+    from skimage.draw import ellipse
+    from skimage.measure import regionprops
+
+    mask = np.zeros((80, 90), bool)
+    mask[ellipse(40, 45, 30, 12, rotation=0.6)] = True
+    one = regionprops(mask.astype(int))[0]
+    found = dict(zip(SHAPE, cell_shape(np.zeros(mask.shape, np.float32), mask), strict=True))
+    assert found["elongation"] == pytest.approx(one.axis_major_length / one.axis_minor_length, rel=2e-3)  # it takes pixels for points
+    assert found["extent"] == pytest.approx(one.extent)
