@@ -63,7 +63,7 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     cells.loc[(cells["reason"] == "") & (cells["split"] == ""), "reason"] = NOT_LISTED
     crop_px = settings.crop_px or advised_crop_px(cell_extents(found, cells, settings.pixel_size_um))
     chosen = replace(settings, crop_px=crop_px)
-    inputs = [_input(one, cells, n) for n, one in enumerate(found)]
+    inputs = _inputs(found, cells)
     identity = product_id(f"cells-{crop_px}px", {"settings": vars(chosen), "split": assignment, "sources": inputs})
     about: dict[str, Any] = {
         "command": dataset_command(wanted, settings),
@@ -137,14 +137,15 @@ def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: 
     return describe(typed(rows.drop(columns="pixel_size_um"), MANIFEST), index, left, crop_px)
 
 
-def _input(one: Source, cells: pd.DataFrame, number: int) -> dict[str, Any]:
-    names = cells.loc[(cells["source"] == number) & (cells["reason"] == ""), "fov_id"].unique()
-    files = []
-    for fov_id in names:
-        image = one.experiment.resolve(one.fields[fov_id].phase)[0]
-        seen = image.stat() if image.is_file() else None
-        files.append({"fov_id": fov_id, "bytes": seen.st_size if seen else None, "changed": seen.st_mtime_ns if seen else None})
-    return {**one.record, "fields": files}
+def _inputs(found: Sequence[Source], cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row a field: where its cells and pixels come from."""
+    rows = []
+    for number, one in enumerate(found):
+        for fov_id in cells.loc[(cells["source"] == number) & (cells["reason"] == ""), "fov_id"].unique():
+            image = one.experiment.resolve(one.fields[fov_id].phase)[0]
+            seen = image.stat() if image.is_file() else None
+            rows.append({**one.record, "fov_id": fov_id, "bytes": seen.st_size if seen else None, "changed": seen.st_mtime_ns if seen else None})
+    return rows
 
 
 def dataset_command(wanted: Wanted, settings: DatasetSettings) -> str:

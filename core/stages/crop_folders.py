@@ -79,16 +79,15 @@ def import_folder(folder: Path, out: Path, settings: DatasetSettings, only: str 
     if settings.pixel_size_um:
         raise InputError("Crops from a folder: they are taken as they are; a common pixel size cannot be given.")
     cells = _listed(folder, only, positive)
-    cells["split"], record = _settled(cells, settings)
+    cells["split"], sets = _settled(cells, settings)
     crop_px = settings.crop_px or _largest(folder, cells["image"])
     settings = replace(settings, crop_px=crop_px)
     seen = [(folder / name).stat() for name in cells["image"]]
     files = {"folder": folder.name, "files": len(cells), "bytes": sum(s.st_size for s in seen), "changed": max(s.st_mtime_ns for s in seen)}
-    payload = {"settings": vars(settings), "split": record, "folder": files, "only": only, "positive": positive}
-    home = home_of(out)
-    about = {"command": _command(folder, out, settings, only, positive), "inputs": files}
+    home, record = home_of(out), {**vars(settings), "split": sets, "folder": files}
+    identity = product_id(f"{folder.name}-{crop_px}px", {**record, "only": only, "positive": positive})
     try:
-        with publish(home, "datasets", product_id(f"{folder.name}-{crop_px}px", payload), {**vars(settings), "split": record}, **about) as partial:  # type: ignore[arg-type]
+        with publish(home, "datasets", identity, record, command=_command(folder, out, settings, only, positive)) as partial:
             _build(folder, cells, settings, partial.path, progress)
     except AlreadyPublished as ready:
         return ready.path

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.dataset import store
+from core.dataset import writing
 from core.dataset.crops import cut_crops, normalise, scale_intensity
 from core.dataset.numbers import mean_intensities, train_statistics
-from core.dataset.store import CropStore, CropWriter, agreed, open_crops, scaling
+from core.dataset.packing import agreed
+from core.dataset.store import CropStore, CropWriter, open_crops, scaling
 from core.errors import InputError
 
 IDS = [70, 3, 12, 5, 1000, 44]
@@ -121,7 +122,7 @@ def test_an_interrupted_writer_goes_on_after_the_last_finished_field(tmp_path: P
         file.write(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write", full_disk)
+        patch.setattr(writing, "write", full_disk)
         with pytest.raises(OSError, match="No space left"):
             first.add_field("1", images[1], labels, IDS, scaling(images[1], "range", 4095))
     second = CropWriter(tmp_path / "broken", 24, "black")

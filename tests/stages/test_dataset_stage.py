@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from core.__main__ import main
-from core.dataset import store
+from core.dataset import writing
 from core.dataset.crops import cut_crops, normalise, scale_intensity
 from core.errors import Cancelled, InputError
 from core.images import full_scale, grey, read, read_labels
@@ -174,8 +174,8 @@ def test_an_interrupted_build_goes_on(annotated: Path, monkeypatch: pytest.Monke
         collect(Wanted([annotated], annotated), SMALL, until(0.5))
     assert not Experiment(annotated).products("datasets")
     cut = []
-    real = store.CropWriter.add_field
-    monkeypatch.setattr(store.CropWriter, "add_field", lambda self, name, *rest: (cut.append(name), real(self, name, *rest))[1])
+    real = writing.CropWriter.add_field
+    monkeypatch.setattr(writing.CropWriter, "add_field", lambda self, name, *rest: (cut.append(name), real(self, name, *rest))[1])
     made = build(annotated)
     assert 0 < len(cut) < 6
     fresh = collect(Wanted([annotated], annotated.parent / "fresh"), SMALL)
@@ -189,7 +189,7 @@ def test_a_full_disk_is_said_and_leaves_no_product(annotated: Path, monkeypatch:
         def full(file: object, data: bytes) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        patch.setattr(store, "write", full)
+        patch.setattr(writing, "write", full)
         with pytest.raises(InputError, match="the disk is full"):
             build(annotated)
     assert not Experiment(annotated).products("datasets")
