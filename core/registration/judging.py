@@ -42,7 +42,7 @@ def uninformative(image: NDArray, name: str) -> str:
     """Why an image cannot be registered at all, or "" where it can be tried."""
     low, high = float(image.min()), float(image.max())
     if low == high:
-        what = "all black" if high == 0 else "one grey value"
+        what = "all black" if high == 0 else f"one grey value ({high:g})"
         return f"The {name} image is {what}: there is nothing to align."
     for edge, word in ((high, "saturated"), (low, "black")):
         share = float((image == edge).mean())

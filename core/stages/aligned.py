@@ -5,6 +5,7 @@ that it means the same after the pairs are registered again. The last decision o
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pandas as pd
 from core.errors import InputError
 from core.fields import fields
 from core.images import grey, preview, read
-from core.registration import PARAMETERS, Consensus, Registration, consensus, from_row
+from core.registration import PARAMETERS, Consensus, Registration, consensus, flattened, from_row, grey_for_registration
 from core.report import read_csv
 from core.report.csv_files import csv_bytes
 from core.tables import REGISTRATION_DECISIONS, REGISTRATIONS, typed
@@ -102,13 +103,23 @@ def _applied(row: dict[str, Any], decided: dict[str, Any] | None) -> dict[str, A
     return marked | matrix | {"source": source, "residual_px": left, "verdict": "pass", "reason": words[decision]}
 
 
-def pair_pictures(experiment: Experiment, fov_id: str, image: str) -> tuple[np.ndarray, np.ndarray]:
-    """Phase uint8 (Y, X) and stain or colour image uint8 (Y, X) or (Y, X, 3) of a field, stretched for the screen, not aligned."""
+@dataclass(frozen=True)
+class PairPictures:
+    """8-bit pictures of a pair, not aligned: as they are, and with the light evened out (``core.registration.flattened``)."""
+
+    phase: np.ndarray  # (Y, X)
+    stain: np.ndarray  # (Y, X) or (Y, X, 3)
+    flat_phase: np.ndarray
+    flat_stain: np.ndarray  # (Y, X)
+
+
+def pair_pictures(experiment: Experiment, fov_id: str, image: str) -> PairPictures:
+    """Read the phase image and the stain or colour image of a field for the screen."""
     fov = next((f for f in fields(experiment.fields()) if f.fov_id == fov_id), None)
     if fov is None:
         raise InputError(f"{experiment.path}: no field named {fov_id}.")
-    phase, stain = (read(*experiment.resolve(reference)) for reference in (fov.phase, getattr(fov, image)))
-    return preview(grey(phase)), preview(stain.pixels)
+    phase, stain = grey(read(*experiment.resolve(fov.phase))), read(*experiment.resolve(getattr(fov, image))).pixels
+    return PairPictures(preview(phase), preview(stain), flattened(phase), flattened(grey_for_registration(stain)))
 
 
 def session_consensus(product: Product, fov_id: str, image: str) -> Consensus:

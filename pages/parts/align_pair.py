@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.errors import InputError
 from core.registration import Registration, blink, checkerboard, false_colour, from_row, nudged, warp
-from core.stages.aligned import decide, pair_pictures, session_consensus
+from core.stages.aligned import PairPictures, decide, pair_pictures, session_consensus
 from core.workspace import Experiment, Product
 
 VIEWS = ("Checkerboard", "Blink", "Two colours", "Stain")
@@ -22,28 +22,27 @@ def align_pair(experiment: Experiment, product: Product, row: dict[str, Any]) ->
     title = f"{row['fov_id']}, {row['image']} image"
     st.subheader(title)
     try:
-        phase, stain = _pictures(experiment, row["fov_id"], row["image"], _changed(experiment, row))
+        pictures = _pictures(experiment, row["fov_id"], row["image"], _changed(experiment, row))
     except (InputError, OSError) as problem:
         st.error(str(problem), icon=":material/error:")
         return
     picture, beside = st.columns([3, 1], gap="medium")
     key = f"{product.id}-{row['fov_id']}-{row['image']}"
     with beside:
-        moved = _by_hand(from_row(row), key, phase.shape)
+        moved = _by_hand(from_row(row), key, pictures.phase.shape)
         _decide(experiment, product, row, moved, key)
     with picture:
         with st.container(horizontal=True):
             view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="align-view", label_visibility="collapsed")
             place = st.selectbox("Look at", list(PLACES), key="align-place", label_visibility="collapsed", width=180)
-        aligned = warp(stain, moved, phase.shape, cval=255, pad=True)
-        first, second = (_part(one, PLACES[place]) for one in (phase, aligned))
+        first, second = (_part(one, PLACES[place]) for one in _laid(pictures, moved, view))
         with st.container(key="align-picture"):
             st.image(_drawn(view, first, second), width="stretch", alt=f"{view} of {title}")
         st.caption(HINTS[view])
 
 
 HINTS = {
-    "Checkerboard": "Squares show phase and stain in turns. Outlines must run on across the seams.",
+    "Checkerboard": "Squares show phase and stain in turns, with even light. Outlines must run on across the seams.",
     "Blink": "Phase and stain in turns. Nothing must jump.",
     "Two colours": "Phase is green, stain magenta. Cells must have no coloured fringes on one side.",
     "Stain": "The stain image as it lies on the phase image. White is outside of it.",
@@ -56,8 +55,16 @@ def _changed(experiment: Experiment, row: dict[str, Any]) -> int:
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the images …")
-def _pictures(_experiment: Experiment, fov_id: str, image: str, changed: int) -> tuple[np.ndarray, np.ndarray]:
+def _pictures(_experiment: Experiment, fov_id: str, image: str, changed: int) -> PairPictures:
     return pair_pictures(_experiment, fov_id, image)
+
+
+def _laid(pictures: PairPictures, moved: Registration, view: str) -> tuple[np.ndarray, np.ndarray]:
+    """Phase and stain on one grid: the stain as it is, or both with even light, so that pale cells can be compared."""
+    shape = pictures.phase.shape
+    if view == "Stain":
+        return pictures.phase, warp(pictures.stain, moved, shape, cval=255, pad=True)
+    return pictures.flat_phase, warp(pictures.flat_stain, moved, shape, cval=128, pad=True)
 
 
 def _part(picture: np.ndarray, place: tuple[float, float] | None) -> np.ndarray:
@@ -95,7 +102,12 @@ def _by_hand(found: Registration, key: str, shape: tuple[int, ...]) -> Registrat
         for name in names:
             st.session_state[f"nudge-{name}-{key}"] = 0.0
 
-    buttons = (("←", "right", -step, "Move the stain left"), ("↑", "down", -step, "up"), ("↓", "down", step, "down"), ("→", "right", step, "right"))
+    buttons = (
+        ("←", "right", -step, "Move the stain left"),
+        ("↑", "down", -step, "Move the stain up"),
+        ("↓", "down", step, "Move the stain down"),
+        ("→", "right", step, "Move the stain right"),
+    )
     for (label, name, by, words), column in zip(buttons, st.columns(4, gap="small"), strict=True):
         column.button(label, key=f"nudge-{label}", help=words, on_click=move, args=(name, by), width="stretch")
     for (label, by, words), column in zip((("↺", -0.1, "Turn left by 0.1 degrees"), ("↻", 0.1, "Turn right by 0.1 degrees")), st.columns(2), strict=True):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.registration import blink, checkerboard, false_colour
+from core.registration import blink, checkerboard, false_colour, flattened
 
 PHASE = np.full((50, 70), 100, np.uint8)
 STAIN = np.full((50, 70), 200, np.uint8)
@@ -46,3 +46,20 @@ def test_another_size_or_depth_is_refused(picture: object) -> None:
 def test_a_board_without_squares_is_refused() -> None:
     with pytest.raises(InputError, match="at least 1 px"):
         checkerboard(PHASE, STAIN, 0)
+
+
+def test_even_light_and_faint_cells_beside_dark_dye() -> None:
+    x = np.mgrid[:200, :240][1]
+    field = 1000.0 + 5 * x
+    field[50:60, 50:60] *= 0.2  # dye
+    field[120:130, 150:160] *= 0.95  # a pale cell
+    shown = flattened(field)
+    assert shown.dtype == np.uint8
+    assert abs(int(np.median(shown[:, :60])) - int(np.median(shown[:, -60:]))) < 12  # the tilt of the light is gone
+    assert shown[55, 55] < 20
+    assert shown[125, 155] < np.median(shown) - 15
+
+
+@pytest.mark.parametrize("value", [0, 700])
+def test_nothing_to_see_stays_grey(value: int) -> None:
+    assert np.ptp(flattened(np.full((40, 50, 3), value, np.uint16))) == 0
