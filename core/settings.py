@@ -146,7 +146,12 @@ class DatasetSettings:
     """How annotated cells become crops, and which culture goes to training, validation and test."""
 
     crop_px: int = setting(380, "Crop size (px)", "Larger cells are cut off; 0: as advised from the cells.", low=0, high=2048, option="crop_size")
-    group: str = setting("sample", "Never split", "Cells of one group stay together: sample, donor, passage, well, or another column of the field table.")
+    group: str = setting(
+        "sample",
+        "Split by",
+        "Cells of one group are never divided: sample (culture), donor, passage, well, or, on the command line, any column of the field table.",
+        choices=("sample", "donor", "passage", "condition", "well", "experiment", "fov_id"),
+    )
     validation: float = setting(0.15, "Share for validation", "Of the cells; chooses the epoch and the threshold.", low=0, high=0.9)
     test: float = setting(0.15, "Share for test", "Of the cells; looked at once, at the end.", low=0, high=0.9)
     seed: int = setting(0, "Seed", "Another seed proposes another split.", low=0, high=2**31 - 1)

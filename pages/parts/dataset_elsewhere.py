@@ -1,5 +1,6 @@
 """What was made elsewhere: crops in folders, and splits in the files of the original pipeline."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def crops_from_elsewhere(experiment: Experiment) -> None:
         st.markdown("A folder with `train`, `val`, `test` (or none of them), in it one folder a class, in it pictures of single cells.")
         if not allowed_roots():
             st.caption("The server names no folder that may be read (SENESCOPE_ROOTS). On the command line:")
-            st.code(f"python -m core dataset --from-folder FOLDER --out {experiment.name} --crop-size 0", language="bash")
+            st.code(f"python -m core dataset --from-folder FOLDER --out {shlex.quote(experiment.name)} --crop-size 0", language="bash")
             return
         folder = st.text_input("Folder on this server", placeholder=str(allowed_roots()[0] / "crops"), key="elsewhere-folder")
         left, right = st.columns(2)
