@@ -89,7 +89,7 @@ class AnnotateSettings:
     connectivity: int = setting(8, "Neighbours in a spot", "8: spots that touch at a corner are one, as in Fiji; 4: only along an edge.", choices=(8, 4))
     register: str = setting("similarity", "Alignment of stain to phase", "affine only where two different cameras were used.", choices=REGISTRATIONS)
     consensus: bool = setting(True, "Consensus alignment for failed pairs", "A pair that cannot be aligned takes the alignment of its imaging session.")
-    pad_stain: bool = setting(False, "Accept stain images of another size", "They are cropped or padded at their right and lower border before alignment.")
+    pad_stain: bool = setting(False, "Accept stain images of another size", "Same magnification; the middles of both images lie on each other.")
     background_px: float = setting(0.0, "Background scale (px)", "Light changes more slowly than this; 0: an eighth of the field.", low=0, high=10_000)
     blank: str = setting("", "Blank image", "File of an empty field under the light of the stain image; empty: the light is estimated from every field.")
     colour_blank: str = setting("", "Blank colour image", "The same for the colour image.")

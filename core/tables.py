@@ -159,6 +159,21 @@ ASSESSED_SAMPLES: Final[Mapping[str, str]] = {
     "ci_method": "str",
 }
 
+STAINED_FIELDS: Final[Mapping[str, str]] = {  # of a stain measurement: one row a measured field
+    "fov_id": "str",
+    "n_cells": "Int64",
+    "unit": "str",  # of the stain signal, e.g. "optical density"
+    "offset": "Float64",  # signal = offset + code / per_unit, code 0 to 65535
+    "per_unit": "Float64",
+    "spot_px": "Int64",  # smaller spots are removed
+    "spot_um2": "Float64",  # the same, where the pixel size is known
+    "covered_fraction": "Float64",  # share of the field that the aligned stain image covers
+    "verdict": "str",  # of the alignment, the worse one where two images were used: "pass" or "check"
+    "source": "str",  # one of REGISTRATION_SOURCES
+    "residual_px": "Float64",  # how far the stain may be off; used for "fragile"
+    "warnings": "str",  # sentences about the stain image
+}
+
 ANNOTATED_CELLS: Final[Mapping[str, str]] = {  # of an annotation: one row a cell
     "fov_id": "str",
     "label": "Int64",
@@ -183,6 +198,45 @@ ANNOTATED_CELLS: Final[Mapping[str, str]] = {  # of an annotation: one row a cel
     "critical_high": "Float64",  # the cell is fragile at thresholds from low to below high
 }
 
+ANNOTATED_FIELDS: Final[Mapping[str, str]] = {  # of an annotation: one row a field
+    "fov_id": "str",
+    "sample": "str",
+    "role": "str",
+    "n_cells": "Int64",
+    "n_annotated": "Int64",  # cells with a class
+    "n_positive": "Int64",
+    "positive_fraction": "Float64",  # n_positive / n_annotated; empty where no cell has a class
+    "ci_low": "Float64",  # 95 % interval (Wilson)
+    "ci_high": "Float64",
+    "n_curated": "Int64",  # cells that a person decided on
+    "n_fragile": "Int64",
+    "threshold": "Float64",  # in units of the stain signal; empty where the field was not measured
+    "spot_px": "Int64",
+    "spot_um2": "Float64",
+    "verdict": "str",  # of the alignment
+    "warnings": "str",
+}
+
+ANNOTATED_LINES: Final[Mapping[str, str]] = {  # of an annotation: one row a culture
+    "sample": "str",
+    "role": "str",
+    "passage": "str",
+    "condition": "str",
+    "n_fields": "Int64",
+    "n_cells": "Int64",
+    "n_annotated": "Int64",
+    "n_positive": "Int64",
+    "positive_fraction": "Float64",
+    "ci_low": "Float64",  # 95 % interval
+    "ci_high": "Float64",
+    "ci_method": "str",
+    "threshold": "Float64",
+    "fraction_lower_threshold": "Float64",  # at 10 % lower and higher threshold
+    "fraction_higher_threshold": "Float64",
+    "n_curated": "Int64",
+    "n_fragile": "Int64",
+}
+
 DECISIONS: Final = ("positive", "negative", "cannot tell", "exclude")
 UNDO: Final = "undo"  # a row that takes back the rater's last standing decision on that cell
 
@@ -197,6 +251,19 @@ CURATION: Final[Mapping[str, str]] = {  # append-only: one row a key press; the 
     "x_px": "Float64",
     "area_px": "Int64",
     "carried_from": "str",  # "" where decided here, else "<segmentation>:<label>" that it was carried over from
+}
+
+LOST_DECISIONS: Final[Mapping[str, str]] = {  # of an annotation: decisions that could not be carried over to its segmentation
+    "segmentation": "str",  # whose cell was decided on
+    "fov_id": "str",
+    "label": "Int64",
+    "decision": "str",
+    "rater": "str",
+    "y_px": "Float64",
+    "x_px": "Float64",
+    "area_px": "Int64",
+    "overlap": "Float64",  # intersection over union with the best cell there is now
+    "reason": "str",
 }
 
 REGISTRATIONS: Final[Mapping[str, str]] = {  # one row a stain or colour image

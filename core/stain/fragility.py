@@ -1,5 +1,6 @@
 """Cells whose class hangs on the alignment: it would change if the stain lay as far off as the alignment may be wrong."""
 
+from collections.abc import Sequence
 from math import ceil, sqrt
 
 import numpy as np
@@ -41,13 +42,30 @@ def critical_range(
     InputError
         The residual is negative or not finite; or as ``count_cells``.
     """
+    low, high = critical_ranges(opened, labels, scale, residual_px, [min_fraction], covered)
+    return low[0], high[0]
+
+
+def critical_ranges(
+    opened: np.ndarray,
+    labels: np.ndarray,
+    scale: Quantisation,
+    residual_px: float,
+    min_fractions: Sequence[float],
+    covered: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """``critical_range`` for several smallest stained parts at once, (F, N) each: the stain is moved and counted only once for all."""
     if not np.isfinite(residual_px) or residual_px < 0:
         raise InputError(f"Residual of the alignment: wanted pixels from 0, found {residual_px}.")
-    found = []
+    low = high = None
     for down, right in [(0, 0), *_moves(residual_px)]:
         seen = None if covered is None else _moved(covered, down, right)
-        found.append(critical_threshold(count_cells(_moved(opened, down, right), labels, scale, covered=seen), min_fraction))
-    return np.min(found, axis=0), np.max(found, axis=0)
+        counts = count_cells(_moved(opened, down, right), labels, scale, covered=seen)
+        found = np.stack([critical_threshold(counts, fraction) for fraction in min_fractions])
+        low, high = (found, found) if low is None or high is None else (np.minimum(low, found), np.maximum(high, found))
+    assert low is not None  # the stain as it lies is always counted
+    assert high is not None
+    return low, high
 
 
 def fragile(
