@@ -6,10 +6,11 @@ memory for the next correction, and as a label image in a cache folder for the v
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ HIGHEST = "highest_id"  # in the settings of a reviewed segmentation: ids given 
 
 
 @dataclass(frozen=True)
+class Patch:
+    """How to go back: the pixels of ``box`` as they were after the first ``edits`` edits."""
+
+    edits: int
+    box: tuple[slice, slice]
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
 class Standing:
     """A field as it stands: the edits, the label image int32 (Y, X), what is measured of its cells, the highest id as segmented."""
 
@@ -39,6 +49,7 @@ class Standing:
     labels: np.ndarray
     measures: pd.DataFrame
     highest: int
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,23 +158,42 @@ def _stand(product: Product, log: EditLog, found: History) -> Standing:
     source = label_image(product, log.fov_id)
     key = (log.path, source.stat().st_mtime_ns)
     known = _standing.get(key)
-    if known is None or known.edits != found.edits[: len(known.edits)]:
+    if known is None:
         labels = read_labels(source)
-        known = Standing((), labels, measure(labels), int(labels.max())) if known is None else _changed(known, (), labels, touched(known.edits))
+        known = Standing((), labels, measure(labels), int(labels.max()))
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(known.edits, found.edits, strict=False)))
+    known = _back(known, same) if same < len(known.edits) else known
     missing = found.edits[len(known.edits) :]
     if missing:
         known = _changed(known, missing, apply(known.labels, missing))
     return _keep(key, known)
 
 
-def _changed(before: Standing, edits: tuple[Edit, ...], labels: np.ndarray, ids: set[int] | None = None) -> Standing:
-    """After ``edits`` (none, with ``ids`` given: all were taken back); only the cells that changed are measured again."""
-    changed = sorted(touched(edits) if ids is None else ids)
-    stay = before.measures[~before.measures["label"].isin(changed)]
-    again = measure(labels, changed)
+def _changed(before: Standing, edits: tuple[Edit, ...], labels: np.ndarray) -> Standing:
+    """After ``edits``, which made ``labels``."""
+    differs = labels != before.labels
+    rows, columns = (np.flatnonzero(differs.any(axis=axis)) for axis in (1, 0))
+    box = tuple(slice(int(one[0]), int(one[-1]) + 1) if len(one) else slice(0) for one in (rows, columns))
+    patch = Patch(len(before.edits), (box[0], box[1]), before.labels[box].copy())
+    measures = _measured(before.measures, labels, edits)
+    return Standing((*before.edits, *edits), labels, measures, before.highest, (*before.patches, patch))
+
+
+def _back(now: Standing, edits: int) -> Standing:
+    """As it was after the first ``edits`` edits, or earlier where several were made at once."""
+    labels, patches, at = now.labels.copy(), list(now.patches), len(now.edits)
+    while at > edits:
+        patch = patches.pop()
+        labels[patch.box], at = patch.pixels, patch.edits
+    return Standing(now.edits[:at], labels, _measured(now.measures, labels, now.edits[at:]), now.highest, tuple(patches))
+
+
+def _measured(before: pd.DataFrame, labels: np.ndarray, edits: Sequence[Edit]) -> pd.DataFrame:
+    """Only the cells that ``edits`` touched are measured again."""
+    ids = sorted(touched(edits))
+    stay, again = before[~before["label"].isin(ids)], measure(labels, ids)
     some = [one for one in (stay, again) if len(one)] or [stay]
-    measures = pd.concat(some, ignore_index=True).sort_values("label", ignore_index=True)
-    return Standing((*before.edits, *edits) if ids is None else (), labels, measures, before.highest)
+    return pd.concat(some, ignore_index=True).sort_values("label", ignore_index=True)
 
 
 def _keep(key: tuple[Path, int], now: Standing) -> Standing:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from core.__main__ import main
 from core.errors import InputError
 from core.images import read_labels, write_image, write_labels
 from core.report import read_csv
-from core.stages import RUN
+from core.stages import RUN, correcting
 from core.stages.adding import Addition, add
 from core.stages.correcting import correct, look, overview
 from core.stages.edit_log import EditLog
@@ -26,11 +27,10 @@ SIDE = 120
 FIRST, SECOND = "f1", "f2"
 
 
-@pytest.fixture
-def labelled(tmp_path: Path) -> tuple[Experiment, Product]:
-    """Two fields with ready outlines: a bar 3 of 10 x 40 px, two squares 7 and 8 that touch."""
-    files = tmp_path / "files"
-    files.mkdir()
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two fields with ready outlines: a bar 3 of 10 x 40 px, two squares 7 and 8 that touch; do not change it."""
+    files, path = tmp_path_factory.mktemp("files"), tmp_path_factory.mktemp("source") / "culture"
     labels = np.zeros((SIDE, SIDE), np.int32)
     labels[10:20, 10:50] = 3
     labels[60:80, 20:40] = 7
@@ -39,8 +39,14 @@ def labelled(tmp_path: Path) -> tuple[Experiment, Product]:
         write_image(files / f"{name}.tif", np.random.default_rng(0).integers(0, 4000, (SIDE, SIDE)).astype(np.uint16), 0.65)
         write_labels(files / f"{name}_labels.tif", labels)
     names = [str(files / f"{name}.tif") for name in (FIRST, SECOND)]
-    add(tmp_path / "culture", Addition(phase=names, labels=[n.replace(".tif", "_labels.tif") for n in names]))
-    experiment = Experiment(tmp_path / "culture")
+    add(path, Addition(phase=names, labels=[n.replace(".tif", "_labels.tif") for n in names]))
+    return path
+
+
+@pytest.fixture
+def labelled(source: Path, tmp_path: Path) -> tuple[Experiment, Product]:
+    """A copy of ``source`` that a test may change, and its segmentation."""
+    experiment = Experiment(Path(copytree(source, tmp_path / "culture")))
     assert list(experiment.fields()["fov_id"]) == [FIRST, SECOND]
     return experiment, experiment.products("segmentations")[0]
 
@@ -140,11 +146,41 @@ def test_a_restart_changes_nothing(labelled: tuple[Experiment, Product], monkeyp
         correct(*labelled, FIRST, row)
     now = look(*labelled, FIRST)
     labels = read_labels(now.labels)
-    monkeypatch.setattr("core.stages.correcting._standing", OrderedDict())
+    monkeypatch.setattr(correcting, "_standing", OrderedDict())
     again = look(*labelled, FIRST)
     assert again.labels == now.labels
     assert (read_labels(again.labels) == labels).all()
     pd.testing.assert_frame_equal(again.cells, now.cells)
+
+
+def test_every_step_back_is_what_it_was(labelled: tuple[Experiment, Product]) -> None:
+    steps = [look(*labelled, FIRST)]
+    for row in (SPLIT, MERGE, DRAW, REMOVE):
+        correct(*labelled, FIRST, row)
+        steps.append(look(*labelled, FIRST))
+    pixels = [read_labels(step.labels) for step in steps]
+    for step in reversed(range(4)):
+        correct(*labelled, FIRST, {"action": "undo"})
+        now = look(*labelled, FIRST)
+        assert (read_labels(now.labels) == pixels[step]).all()
+        pd.testing.assert_frame_equal(now.cells, steps[step].cells)
+    for step in range(1, 5):
+        correct(*labelled, FIRST, {"action": "redo"})
+        assert (read_labels(look(*labelled, FIRST).labels) == pixels[step]).all()
+
+
+def test_another_tab_may_have_gone_back_and_on(labelled: tuple[Experiment, Product], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of this process is behind the log by an undo and another edit."""
+    for row in (SPLIT, MERGE):
+        correct(*labelled, FIRST, row)
+    mine = OrderedDict(correcting._standing)
+    monkeypatch.setattr(correcting, "_standing", OrderedDict())
+    for row in ({"action": "undo"}, DRAW):
+        correct(*labelled, FIRST, row)
+    wanted = read_labels(look(*labelled, FIRST).labels)
+    monkeypatch.setattr(correcting, "_standing", mine)
+    correct(*labelled, FIRST, {"action": "remove", "labels": [8]})
+    assert (read_labels(look(*labelled, FIRST).labels) == np.where(wanted == 8, 0, wanted)).all()
 
 
 def test_the_list_follows_the_corrections(labelled: tuple[Experiment, Product]) -> None:
