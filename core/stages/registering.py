@@ -48,7 +48,7 @@ def register_pairs(path: Path, settings: RegisterSettings, only: Sequence[str] |
     pairs = [(fov, image) for fov in chosen_fields(experiment, only) for image in IMAGES if getattr(fov, image) and settings.images in ("all", image)]
     if not pairs:
         raise InputError(f"{path}: no field has {'a stain or colour' if settings.images == 'all' else 'a ' + settings.images} image; add them first.")
-    payload = {"settings": vars(settings), "inputs": _inputs(experiment, pairs)}
+    payload = {"settings": vars(settings), "inputs": pair_inputs(experiment, pairs)}
     about: dict[str, Any] = {"command": command("register", path, settings, fields=only), "inputs": payload["inputs"]}
     try:
         with publish(experiment, "registrations", product_id(settings.method, payload), settings, **about) as partial:
@@ -94,7 +94,7 @@ def with_consensus(table: pd.DataFrame) -> pd.DataFrame:
     return typed(pd.DataFrame(rows), SIZED) if rows else table
 
 
-def _inputs(experiment: Experiment, pairs: list[tuple[FieldOfView, str]]) -> list[dict[str, object]]:
+def pair_inputs(experiment: Experiment, pairs: list[tuple[FieldOfView, str]]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for fov, image in pairs:
         row: dict[str, object] = {"fov_id": fov.fov_id, "sample": fov.sample, "image": image}
