@@ -105,26 +105,6 @@ def centred_piece(picture: NDArray, mask: NDArray[np.bool_], crop_px: int, backg
     return Piece(pixels[window], mask[window], int(low[0] - first[0]), int(low[1] - first[1]), background == "black")
 
 
-def agreed(index: NDArray[np.void]) -> NDArray[np.void]:
-    """Give cells whose bit depth is a guess one full scale, the largest of their kind: a dark field is not a shallower camera.
-
-    Changes only intensities by range, whose spread is the full scale.
-    """
-    out = index.copy()
-    for kind in np.unique(out["kind"]):
-        rows = (out["kind"] == kind) & (out["guessed"] == 1)
-        if not rows.any():
-            continue
-        largest = out["full_scale"][rows].max()
-        by_range = rows & (out["centre"] == 0) & (out["spread"] == out["full_scale"].astype(np.float32))
-        factor = out["spread"][by_range].astype(np.float64) / largest
-        out["total"][by_range] *= factor
-        out["squares"][by_range] *= factor**2
-        out["spread"][by_range] = largest
-        out["full_scale"][rows] = largest
-    return out
-
-
 def touching(boxes: NDArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Whether each bounding box (N, 4) reaches the border of its field (Y, X): (N,)."""
     return (boxes[:, :2] <= 0).any(axis=1) | (boxes[:, 2:] >= np.array(shape) - 1).any(axis=1)

@@ -36,9 +36,17 @@ def describe(manifest: pd.DataFrame, index: NDArray[np.void], left_out: dict[str
         "shared_cultures": shared(manifest, "sample"),
         "near_duplicates": _twins(manifest, near_duplicates(index["thumb"], manifest["split"])),
         "confounding": confounding(manifest),
+        "mixed_depths": mixed_depths(manifest, index),
         "left_out": {reason: int(n) for reason, n in left_out.items()},
     }
     return {"warnings": warnings_of(manifest, report), **report}
+
+
+def mixed_depths(manifest: pd.DataFrame, index: NDArray[np.void]) -> dict[str, list[float]]:
+    """Cultures whose fields have different guessed whites although intensities are divided by them: {culture: [1023, 4095]}."""
+    guessed = (index["guessed"] == 1) & (index["centre"] == 0) & (index["spread"] == index["full_scale"].astype(np.float32))
+    whites = pd.Series(index["full_scale"][guessed]).groupby(manifest["sample"].to_numpy()[guessed]).unique()
+    return {str(name): sorted(map(float, found)) for name, found in whites.items() if len(found) > 1}
 
 
 def _groups(manifest: pd.DataFrame) -> list[dict[str, Any]]:

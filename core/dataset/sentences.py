@@ -17,9 +17,18 @@ CLASSES = {0: "not senescent", 1: "senescent"}
 def warnings_of(manifest: pd.DataFrame, report: dict[str, Any]) -> list[dict[str, str]]:
     """What a user must know before training: [{"level": "error" | "warning" | "note", "text": ...}, ...], worst first.
 
-    ``report`` holds ``counts``, ``fields_in_test``, ``shared_fields``, ``shared_cultures``, ``near_duplicates``, ``confounding`` and ``left_out``.
+    ``report`` holds ``counts``, ``fields_in_test``, ``shared_fields``, ``shared_cultures``, ``near_duplicates``,
+    ``mixed_depths``, ``confounding`` and ``left_out``, as ``report.describe`` makes them.
     """
-    found = [*_balance(report["counts"]), *_leaks(report), *_lonely(manifest), *_cells(manifest), *_confounded(report["confounding"]), *_left_out(report)]
+    found = [
+        *_balance(report["counts"]),
+        *_leaks(report),
+        *_lonely(manifest),
+        *_cells(manifest),
+        *_depths(report["mixed_depths"]),
+        *_confounded(report["confounding"]),
+        *_left_out(report),
+    ]
     return _sorted(found)
 
 
@@ -120,6 +129,17 @@ def _cells(manifest: pd.DataFrame) -> list[tuple[str, str]]:
     if len(scales) and not manifest["rescaled"].fillna(False).any() and scales.max() / max(scales.min(), 1e-9) > 1.1:
         out.append((WARNING, f"Pixel sizes differ ({scales.min():g} to {scales.max():g} µm) and cells are not brought to a common one."))
     return out
+
+
+def _depths(mixed: dict[str, list[float]]) -> list[tuple[str, str]]:
+    return [
+        (
+            WARNING,
+            f"The images of {name} do not say their bit depth, and it looks different from field to field (white {whites[0]:g} to {whites[-1]:g}): "
+            "their brightness cannot be compared. Choose the intensity “field”.",
+        )
+        for name, whites in mixed.items()
+    ]
 
 
 def _confounded(confounding: dict[str, dict[str, float | None]]) -> list[tuple[str, str]]:

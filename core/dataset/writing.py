@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.dataset.crops import Background, bounding_boxes, smoothed
-from core.dataset.packing import INDEX, Piece, Scaling, agreed, centred_piece, cut_piece, describe, ends, extent_of, touching
+from core.dataset.packing import INDEX, Piece, Scaling, centred_piece, cut_piece, describe, ends, extent_of, touching
 
 
 class CropWriter:
@@ -74,9 +74,9 @@ class CropWriter:
         return self._append(name, index, cut, how)
 
     def finish(self, names: Sequence[str]) -> NDArray[np.void]:
-        """Join the fields ``names``, in this order, to ``index.npy`` and return it. Guessed bit depths become one (``agreed``)."""
+        """Join the fields ``names``, in this order, to ``index.npy`` and return it."""
         parts = [np.load(self._part(name)) for name in names]
-        index = agreed(np.concatenate(parts) if parts else np.zeros(0, INDEX))
+        index = np.concatenate(parts) if parts else np.zeros(0, INDEX)
         with self.pixels.open("ab") as file:
             os.fsync(file.fileno())
         _save(self.folder / "index.npy", index)

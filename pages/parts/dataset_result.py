@@ -110,7 +110,8 @@ def show_leakage(report: dict[str, Any]) -> None:
         st.dataframe(pd.DataFrame(twins["examples"], columns=["One", "Other", "Correlation"]), hide_index=True)
     st.markdown("**Area under the ROC curve of predictors that do not look at the cell** (0.5 is chance)")
     table = pd.DataFrame(report["confounding"]).T.rename(columns=SETS)
-    st.dataframe(table.rename_axis("It knows only").reset_index().rename(columns=str), hide_index=True, width="content")
+    shown = {name: st.column_config.NumberColumn(format="%.2f") for name in SETS.values()}
+    st.dataframe(table.rename_axis("It knows only").reset_index(), hide_index=True, width="content", column_config=shown)
     st.caption("A classifier is worth something where it does clearly better than these on the test set. “culture” knows the fraction of every culture.")
 
 

@@ -110,6 +110,16 @@ def test_sentences(manifest: Make, columns: dict, level: str, text: str) -> None
     assert "2 cells left out: cannot tell." in levels(report, "note")
 
 
+def test_guessed_bit_depths_that_differ_within_a_culture_are_named(manifest: Make) -> None:
+    index = plain(40)
+    index["full_scale"] = index["spread"] = [1023, 4095] * 10 + [4095] * 20
+    table = manifest(sample=["a"] * 20 + ["b"] * 20)
+    index["guessed"] = 1
+    assert "The images of a do not say" in levels(describe(table, index, {}, 32), "warning")
+    index["guessed"] = 0
+    assert describe(table, index, {}, 32)["mixed_depths"] == {}
+
+
 def test_a_sound_dataset_has_no_errors_and_no_warnings(manifest: Make) -> None:
     n = 300
     splits = ["train"] * 100 + ["validation"] * 100 + ["test"] * 100

@@ -10,7 +10,6 @@ import pytest
 from core.dataset import writing
 from core.dataset.crops import cut_crops, normalise, scale_intensity
 from core.dataset.numbers import mean_intensities, train_statistics
-from core.dataset.packing import agreed
 from core.dataset.store import CropStore, CropWriter, open_crops, scaling
 from core.errors import InputError
 
@@ -133,20 +132,6 @@ def test_an_interrupted_writer_goes_on_after_the_last_finished_field(tmp_path: P
     names = ["0", "1", "2"]
     assert second.finish(names).tobytes() == whole.finish(names).tobytes()
     assert (tmp_path / "broken" / "pixels.bin").read_bytes() == (tmp_path / "whole" / "pixels.bin").read_bytes()
-
-
-def test_guessed_bit_depths_become_one(tmp_path: Path, labels: np.ndarray) -> None:
-    image = field("uint16", labels.shape)[0]
-    writer = CropWriter(tmp_path, 32, "black")
-    writer.add_field("dark", image // 8, labels, IDS, scaling(image // 8, "range", 1023, guessed=True))
-    writer.add_field("bright", image, labels, IDS, scaling(image, "range", 4095, guessed=True))
-    writer.add_field("known", image, labels, IDS, scaling(image, "range", 16383))
-    made = CropStore(tmp_path, writer.finish(["dark", "bright", "known"]), 32, 0.0, 1.0)
-    wanted = [cut_crops(one / np.float32(white), labels, IDS, 32) for one, white in ((image // 8, 4095), (image, 4095), (image, 16383))]
-    np.testing.assert_array_equal(made.batch(range(18)), np.concatenate(wanted))
-    dark = (image // 8)[labels == 3] / 4095
-    assert mean_intensities(made.index)[1] == pytest.approx(dark.mean(), rel=1e-6)
-    assert agreed(made.index)["squares"][1] == pytest.approx((dark**2).sum(), rel=1e-6)
 
 
 def test_ready_crops_are_centred_and_cut(tmp_path: Path) -> None:
