@@ -153,19 +153,23 @@ def test_the_default_proposal_finds_stained_cells_of_known_truth(kind: str, simu
     called = best.threshold < values
     assert called[control].mean() <= 0.05
     assert balanced_accuracy(called[~control], stained[~control]) >= 0.95
-    assert balanced_accuracy(called[~control], senescent[~control]) >= 0.95
+    # some young cells are stained and some senescent ones hardly: what the stain itself can tell is the measure
+    limit = balanced_accuracy(stained[~control] == 1, senescent[~control])
+    assert balanced_accuracy(called[~control], senescent[~control]) >= limit - 0.03
 
 
 def test_calls_of_a_real_field_follow_the_stain(ashraf: tuple[np.ndarray, np.ndarray]) -> None:
-    """Called cells hold dark blue-green pixels, the others do not. The picture is painted black between the cells."""
+    """Called cells hold dark blue-green pixels, the others do not. The picture is painted black round the cells: 2 px are left out."""
     image, labels = ashraf
-    painted = (labels == 0) | (ndimage.uniform_filter((image.max(axis=2) < 12).astype(float), 3) > 0)
-    image = np.where(painted[..., None], 116, image).astype(np.uint8)
+    image = np.where((labels == 0)[..., None], 116, image).astype(np.uint8)
+    inner = np.where(ndimage.minimum_filter(labels, 5) == ndimage.maximum_filter(labels, 5), labels, 0)
     for signal in (brightfield_signal(image[..., 0], 255), colour_signal(image, 255)):
+        assert any("black" in words for words in signal.warnings)  # a figure with stretched contrast
         codes = signal.codes()
-        counts = count_cells(area_opening(codes, 20), labels, signal.scale, codes)
+        counts = count_cells(area_opening(codes, 20), inner, signal.scale, codes)
         critical = critical_threshold(counts, 0.05)
-        called = proposed("Li", critical, np.zeros(len(critical), bool)).threshold < critical
-        assert 0.2 < called.mean() < 0.8
-        tenth = np.array([np.percentile(image[..., 0][labels == n], 10) for n in counts.labels])
-        assert np.median(tenth[called]) + 15 < np.median(tenth[~called])
+        called = proposed("best", critical, np.zeros(len(critical), bool)).threshold < critical
+        assert 0.6 < called.mean() < 0.85
+        darkest = np.array([np.percentile(image[..., 0][inner == n], 5) for n in counts.labels])  # the score that its authors used
+        assert np.median(darkest[called]) < 20
+        assert np.median(darkest[~called]) > 35
