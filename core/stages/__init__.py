@@ -24,6 +24,8 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "segment": _lazy("segmenting"),
     "review": _lazy("reviewing"),
     "register": _lazy("registering"),
+    "stain": _lazy("staining"),
+    "annotate": _lazy("annotating"),
     "assess": _lazy("assessing"),
     "evaluate": _lazy("evaluating"),
     "demo": _lazy("demonstrating"),
