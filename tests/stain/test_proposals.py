@@ -171,5 +171,4 @@ def test_calls_of_a_real_field_follow_the_stain(ashraf: tuple[np.ndarray, np.nda
         called = proposed("best", critical, np.zeros(len(critical), bool)).threshold < critical
         assert 0.6 < called.mean() < 0.85
         darkest = np.array([np.percentile(image[..., 0][inner == n], 5) for n in counts.labels])  # the score that its authors used
-        assert np.median(darkest[called]) < 20
-        assert np.median(darkest[~called]) > 35
+        assert np.median(darkest[called]) + 20 < np.median(darkest[~called])  # of 116 grey levels
