@@ -17,7 +17,9 @@ def register(commands: Any) -> None:
     one.add_argument("experiments", nargs="*", metavar="EXP", help="annotated experiments: names in the workspace, or paths")
     one.add_argument("--out", metavar="EXP", help="the experiment that gets the dataset (made if needed); by default the only one named")
     one.add_argument("--annotation", nargs="+", default=[], metavar="ID", help="use these annotations; by default the newest of each experiment")
-    one.add_argument("--assign", nargs="+", default=[], metavar="GROUP=SET", help="put a culture into train, validation or test by hand")
+    one.add_argument(
+        "--assign", nargs="+", default=[], metavar="GROUP=SET", help="put a culture into train, validation or test by hand, or leave it out ('MSC1=left out')"
+    )
     one.add_argument("--assign-from", metavar="CSV", help="the same from a file with the columns group and split")
     one.add_argument(
         "--split-from", nargs="+", default=[], metavar="CSV", help="train and test file of the original pipeline; without EXP they are only checked"

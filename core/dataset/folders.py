@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from core.dataset.split import NAMES
+from core.dataset.split import NAMES, SPLITS
 from core.dataset.store import CropStore
 from core.errors import InputError
 
@@ -34,6 +34,7 @@ def placed(path: str) -> Placed | None:
     """Read ``[train|val|test/]CLASS/[CULTURE/]file`` (POSIX, relative); None for a file that lies in no class folder."""
     parts = PurePosixPath(path).parts[:-1]
     split = NAMES.get(parts[0].lower(), "") if len(parts) > 1 else ""
+    split = split if split in SPLITS else ""
     rest = parts[1:] if split else parts
     return Placed(split, rest[0], "/".join(rest[1:])) if rest else None
 

@@ -125,6 +125,9 @@ def _cells(manifest: pd.DataFrame) -> list[tuple[str, str]]:
         out.append((WARNING, f"{fragile:.0%} of the classes are fragile: they change within the error of the alignment of stain and phase (label noise)."))
     if border > 0.2:
         out.append((NOTE, f"{border:.0%} of the cells touch the border of their field and are incomplete."))
+    controls = int((manifest["role"] == "negative control").sum())
+    if controls:
+        out.append((WARNING, f"{controls} cells come from negative controls. If these were not stained, their class says nothing: leave them out."))
     scales = manifest["pixel_size_um"].dropna()
     if len(scales) and not manifest["rescaled"].fillna(False).any() and scales.max() / max(scales.min(), 1e-9) > 1.1:
         out.append((WARNING, f"Pixel sizes differ ({scales.min():g} to {scales.max():g} µm) and cells are not brought to a common one."))

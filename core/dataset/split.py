@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.errors import InputError
 
 SPLITS: Final = ("train", "validation", "test")
+LEFT_OUT: Final = "left out"  # in an assignment by hand: the group is not used
 NAMES: Final = {  # how others call them
     "train": "train",
     "training": "train",
@@ -20,6 +21,8 @@ NAMES: Final = {  # how others call them
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    LEFT_OUT: LEFT_OUT,
+    "leave out": LEFT_OUT,
 }
 
 
@@ -38,7 +41,8 @@ def propose_split(groups: pd.DataFrame, shares: tuple[float, float, float], seed
     ----------
     groups : one row a group in order of first appearance, columns ``group``, ``n_0``, ``n_1`` (cells of each class).
     shares : wanted shares of the cells in training, validation and test; their sum is 1. A share of 0 leaves a set empty.
-    fixed : groups that are placed already (by the user or by an earlier dataset); placed first, whatever the order.
+    fixed : groups that are placed already (by the user or by an earlier dataset); placed first, whatever the order. "left out"
+        leaves a group out of all sets.
 
     Raises
     ------
@@ -50,7 +54,7 @@ def propose_split(groups: pd.DataFrame, shares: tuple[float, float, float], seed
     counts = groups[["n_0", "n_1"]].to_numpy(float)
     held = np.zeros((3, 2))
     for name, cells in zip(groups["group"], counts, strict=True):
-        if name in chosen:
+        if chosen.get(name, LEFT_OUT) != LEFT_OUT:
             held[SPLITS.index(chosen[name])] += cells
     for name, cells in zip(groups["group"], counts, strict=True):
         if name not in chosen:
@@ -102,7 +106,7 @@ def checked_assignment(assignment: Mapping[str, str], known: list[str]) -> dict[
         if group not in known:
             raise InputError(f"Split: wanted one of {', '.join(map(repr, known[:12]))}, found {group!r}.")
         if str(split).strip().lower() not in NAMES:
-            raise InputError(f"Split of {group!r}: wanted {', '.join(SPLITS)}, found {split!r}.")
+            raise InputError(f"Split of {group!r}: wanted {', '.join(SPLITS)} or {LEFT_OUT}, found {split!r}.")
         out[group] = NAMES[str(split).strip().lower()]
     return out
 

@@ -13,7 +13,7 @@ from core.dataset.numbers import PIXELS, class_counts, mean_intensities, train_s
 from core.dataset.original import splits_from
 from core.dataset.report import describe
 from core.dataset.sizes import advised_crop_px
-from core.dataset.split import checked_assignment, checked_shares, group_counts, propose_split
+from core.dataset.split import LEFT_OUT, checked_assignment, checked_shares, group_counts, propose_split
 from core.dataset.store import INDEX, CropWriter, Scaling, scaling
 from core.errors import InputError
 from core.images import Picture, full_scale, grey, read_labels
@@ -28,6 +28,7 @@ from core.tables import MANIFEST, typed
 from core.workspace import AlreadyPublished, Experiment, create_experiment, product_id, publish, write_json
 
 UNREADABLE = "its field could not be read"
+BY_HAND = "their culture was left out by hand"
 NOT_LISTED = "not in the files that give the split"
 
 
@@ -60,7 +61,8 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     cells = annotated_cells(found, settings.group, settings.leave_out_fragile)
     home = home_of(wanted.out)
     cells["split"], assignment = settle_split(cells, wanted, settings, [home, *(one.experiment for one in found)])
-    cells.loc[(cells["reason"] == "") & (cells["split"] == ""), "reason"] = NOT_LISTED
+    for split, reason in ((LEFT_OUT, BY_HAND), ("", NOT_LISTED)):
+        cells.loc[(cells["reason"] == "") & (cells["split"] == split), "reason"] = reason
     crop_px = settings.crop_px or advised_crop_px(cell_extents(found, cells, settings.pixel_size_um))
     chosen = replace(settings, crop_px=crop_px)
     inputs = _inputs(found, cells)
@@ -130,6 +132,7 @@ def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: 
 
     ``extent`` as from ``cell_extents``; near-duplicates and intensities are known only when the cells are cut.
     """
+    extent = extent[splits.loc[extent.index] != LEFT_OUT]
     rows = cells.loc[extent.index].assign(split=splits.loc[extent.index], extent_px=extent, cut_off=extent > crop_px, rescaled=False)
     index = np.zeros(len(rows), INDEX)
     index["thumb"] = 128

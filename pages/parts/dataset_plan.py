@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.dataset.split import SPLITS, group_counts
+from core.dataset.split import LEFT_OUT, SPLITS, group_counts
 from core.report.words import count
 from core.settings import DatasetSettings
 from core.stages.annotated import Source, annotated_cells, cell_extents, sample_crops, sources
@@ -99,7 +99,7 @@ def edit_split(plan: Plan, settings: DatasetSettings, home: Experiment) -> dict[
     )
     config = {
         "group": st.column_config.TextColumn(settings.group.capitalize(), disabled=True),
-        "set": st.column_config.SelectboxColumn("Set", options=list(SPLITS), required=True),
+        "set": st.column_config.SelectboxColumn("Set", options=[*SPLITS, LEFT_OUT], required=True),
         "n_0": st.column_config.NumberColumn("Not senescent", disabled=True),
         "n_1": st.column_config.NumberColumn("Senescent", disabled=True),
         "senescent_fraction": st.column_config.NumberColumn("Share", format="percent", disabled=True, help="Of senescent cells."),

@@ -100,6 +100,7 @@ def test_a_culture_that_is_the_class_is_named(manifest: Make) -> None:
         ({"sample": ["a"] * 30, "split": ["train"] * 15 + ["test"] * 15}, "error", "1 culture lies on both sides of the split (a)"),
         ({"sample": [""] * 30, "group": [""] * 30}, "warning", "Nobody knows which culture"),
         ({"pixel_size_um": [0.5] * 15 + [1.0] * 15}, "warning", "Pixel sizes differ (0.5 to 1 µm)"),
+        ({"role": ["negative control"] * 9 + ["sample"] * 21}, "warning", "9 cells come from negative controls"),
         ({"split": ["test"] * 30}, "error", "no culture to train on"),
     ],
 )

@@ -61,6 +61,13 @@ def test_fixed_cultures_stay_and_others_make_up_for_them() -> None:
     assert "train" in chosen.values()
 
 
+def test_a_culture_can_be_left_out() -> None:
+    groups = mixed(4, 0)
+    chosen = propose_split(groups, SHARES, 0, {"MSC0": "Leave out"})
+    assert chosen["MSC0"] == "left out"
+    assert {chosen[name] for name in ("MSC1", "MSC2", "MSC3")} == {"train", "validation", "test"}
+
+
 def test_a_share_of_nothing_leaves_a_set_empty() -> None:
     assert set(propose_split(mixed(12, 2), (0.8, 0.2, 0.0), 0).values()) == {"train", "validation"}
 

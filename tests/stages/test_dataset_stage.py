@@ -325,6 +325,13 @@ def test_any_column_of_the_field_table_can_keep_cells_together(annotated: Path) 
     assert (manifest.groupby("group")["split"].nunique() == 1).all()
 
 
+def test_a_culture_can_be_left_out_and_stays_out(annotated: Path) -> None:
+    data = open_dataset(build(annotated, assignment={"MSC6": "left out"}))
+    assert "MSC6" not in set(data.manifest["sample"])
+    assert data.report["left_out"]["their culture was left out by hand"] > 0
+    assert "MSC6" not in set(open_dataset(build(annotated, DatasetSettings(crop_px=64))).manifest["sample"])
+
+
 def test_a_split_of_the_original_pipeline_is_taken_and_its_leakage_said(annotated: Path, tmp_path: Path) -> None:
     truth = read_csv(annotated / "truth" / "cells.csv", TRUTH)
     rows = pd.DataFrame(
