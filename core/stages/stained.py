@@ -215,7 +215,5 @@ def open_stain(experiment: Experiment, id: str | None = None) -> Stain:
         return Stain(experiment, experiment.product("stains", id))
     known = experiment.products("stains")
     if not known:
-        raise InputError(
-            f"{experiment.path}: the stain is not measured yet. Measure it on the page Threshold, or run python -m core annotate {experiment.name}."
-        )
+        raise InputError(f"{experiment.path}: no stain is measured yet. Use the page Threshold, or run python -m core annotate {experiment.name}.")
     return Stain(experiment, known[0])

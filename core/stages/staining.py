@@ -113,7 +113,7 @@ def chosen_segmentation(experiment: Experiment, id: str | None) -> Product:
     known = experiment.products("segmentations")
     if not known:
         raise InputError(
-            f"{experiment.path}: the cells are not outlined yet. Run python -m core segment {experiment.name}, or add label images (python -m core add ... --labels)."
+            f"{experiment.path}: no cells are outlined yet. Run python -m core segment {experiment.name}, or add label images (python -m core add, --labels)."
         )
     return known[0]
 
