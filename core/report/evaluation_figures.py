@@ -16,7 +16,7 @@ def roc_figure(roc: pd.DataFrame, operating: tuple[float, float] | None = None) 
     """ROC curve (``false_positive_rate, sensitivity``) with the point (false positive rate, sensitivity) at the threshold."""
     figure = _square("1 − specificity", "sensitivity")
     figure.add_trace(_line([0, 1], [0, 1], _GREY, "chance", dash="dot"))
-    figure.add_trace(_line(roc["false_positive_rate"], roc["sensitivity"], SENESCENT, "model", fill="tozeroy"))
+    figure.add_trace(_line(roc["false_positive_rate"], roc["sensitivity"], SENESCENT, "model"))
     return _with_point(figure, operating)
 
 
@@ -109,8 +109,8 @@ def _square(x: str, y: str, equal: bool = True) -> go.Figure:
     return figure.update_yaxes(title_text=y, gridcolor=_GRID, zeroline=False, **span)
 
 
-def _line(x: Any, y: Any, colour: str, name: str, dash: str = "solid", fill: str | None = None) -> go.Scatter:
-    return go.Scatter(x=list(x), y=list(y), mode="lines", line={"color": colour, "dash": dash, "width": 2}, name=name, fill=fill, hoverinfo="x+y+name")
+def _line(x: Any, y: Any, colour: str, name: str, dash: str = "solid") -> go.Scatter:
+    return go.Scatter(x=list(x), y=list(y), mode="lines", line={"color": colour, "dash": dash, "width": 2}, name=name, hoverinfo="x+y+name")
 
 
 def _with_point(figure: go.Figure, point: tuple[float, float] | None) -> go.Figure:

@@ -114,7 +114,7 @@ def baseline_sentence(table: pd.DataFrame) -> str:
     if short.empty:
         return f"The model ranks cells better than every baseline ({', '.join(table['baseline'])}), by more than the uncertainty."
     named = "; ".join(_named(row) for row in short.to_dict("records"))
-    return f"The model is not better than {named}. What it adds to such a simple number has not been shown."
+    return f"By more than the uncertainty, the model is not better than {named}. What it adds to so simple a number has not been shown."
 
 
 def _named(row: dict[str, object]) -> str:

@@ -23,6 +23,7 @@ TITLES = {
     "register": "Aligning stain images",
     "assess": "Assessing",
     "dataset": "Building the dataset",
+    "evaluate": "Evaluating",
     "import_crops": "Taking over crops",
     "download": "Downloading",
     "tune": "Fine-tuning",
