@@ -17,11 +17,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # in place of this folder, whose names could hide those of libraries
 
-from core.stain.counting import CellCounts, classes, count_cells, critical_threshold, stained_area, stained_pixels
-from core.stain.opening import area_opening
-from core.stain.quantisation import DENSITY
+from core.stain.counting import CellCounts, classes, count_cells, critical_threshold, stained_area, stained_pixels  # noqa: E402
+from core.stain.opening import area_opening  # noqa: E402
+from core.stain.quantisation import DENSITY  # noqa: E402
 
 SPOT, FRACTION, THRESHOLD = 20, 0.05, 0.1
 
