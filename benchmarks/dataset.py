@@ -25,17 +25,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # instead of this folder, whose coverage.py would hide the package of that name
+# This folder's coverage.py would hide the package of that name, so the folder gives way to the repository.
+sys.path = [str(Path(__file__).resolve().parents[1]), *sys.path[1:]]
 
-from core.fields import table_of
-from core.images import read, write_image
-from core.report import write_csv
-from core.settings import DatasetSettings
-from core.stages.adding import import_labels
-from core.stages.collecting import Wanted, collect
-from core.stages.datasets import OpenDataset, open_dataset
-from core.tables import ANNOTATED_CELLS, typed
-from core.workspace import Experiment, create_experiment, publish
+from core.fields import table_of  # noqa: E402
+from core.images import read, write_image  # noqa: E402
+from core.report import write_csv  # noqa: E402
+from core.settings import DatasetSettings  # noqa: E402
+from core.stages.adding import import_labels  # noqa: E402
+from core.stages.collecting import Wanted, collect  # noqa: E402
+from core.stages.datasets import OpenDataset, open_dataset  # noqa: E402
+from core.tables import ANNOTATED_CELLS, typed  # noqa: E402
+from core.workspace import Experiment, create_experiment, publish  # noqa: E402
 
 WHITE = 65535  # what the original divides by
 
