@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,9 +39,10 @@ from core.stain.kinds import spot_px
 from core.stain.opening import area_opening
 from core.stain.quantisation import Quantisation
 from core.stain.unmixing import parse_vector
-from core.tables import FAILURES, REGISTRATIONS, STAINED_FIELDS, typed
+from core.tables import REGISTRATIONS, STAINED_FIELDS, typed
 from core.workspace import AlreadyPublished, Experiment, Product, fingerprint, product_id, publish, read_json, write_json
 
+Row = dict[str, Any]
 ALIGNING: Final = 0.6  # of the work, for the time left
 SIGNAL: Final = ("signal", "background_px", "register", "consensus", "pad_stain")
 OF_KIND: Final = {
@@ -54,7 +55,7 @@ OF_KIND: Final = {
 }
 
 
-def run(params: dict[str, Any], progress: Progress) -> Path:
+def run(params: Row, progress: Progress) -> Path:
     """``params``: ``experiment``, ``settings`` (of AnnotateSettings), ``segmentation`` and ``registration`` (ids, or none)."""
     settings = settings_from(AnnotateSettings, params.get("settings") or {})
     return measure_stain(Path(params["experiment"]), settings, params.get("segmentation"), params.get("registration"), progress)
@@ -177,19 +178,29 @@ def _missing(fov: FieldOfView, inside: list[FieldOfView], signal: str, segmentat
         images_of(fov, signal)
 
 
-def _sibling(experiment: Experiment, signal: str) -> Path | None:
-    """A measurement with the same signal and other spots."""
+@dataclass(frozen=True)
+class _Sibling:
+    """A measurement with the same signal and other spots: its folder, and its rows by field."""
+
+    folder: Path
+    known: dict[str, Row]
+    registrations: dict[str, list[Row]]
+
+
+def _sibling(experiment: Experiment, signal: str) -> _Sibling | None:
     for product in experiment.products("stains"):
         if (product.settings.get("inputs") or {}).get("signal") == signal:
-            return product.path
+            known = {row["fov_id"]: row for row in _plain_rows(read_csv(product.path / "fields.csv", STAINED_FIELDS))}
+            used = _plain_rows(read_csv(product.path / "registration.csv", REGISTRATIONS))
+            return _Sibling(product.path, known, {fov_id: [row for row in used if row["fov_id"] == fov_id] for fov_id in known})
     return None
 
 
 class _Work:
-    """One measurement in the making: field after field into ``folder``. ``parts/<fov_id>.csv`` says that a field is finished."""
+    """One measurement in the making: field after field into ``folder``. ``parts/<fov_id>.json``, written last, says that one is finished."""
 
     def __init__(
-        self, experiment: Experiment, segmentation: Product, settings: AnnotateSettings, where: Alignments, folder: Path, sibling: Path | None
+        self, experiment: Experiment, segmentation: Product, settings: AnnotateSettings, where: Alignments, folder: Path, sibling: _Sibling | None
     ) -> None:
         self.experiment, self.segmentation, self.settings = experiment, segmentation, settings
         self.where, self.folder, self.sibling = where, folder, sibling
@@ -201,15 +212,18 @@ class _Work:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for done, fov in enumerate(chosen):
             progress(done, len(chosen), f"measuring the stain of {fov.fov_id}")
-            if not (self.folder / "parts" / f"{fov.fov_id}.csv").is_file():  # a resumed run keeps what is finished
+            if not self._part(fov).is_file():  # a resumed run keeps what is finished
                 with failures.collecting(fov.fov_id, getattr(fov, images_of(fov, self.settings.signal)[0])):
                     self._field(fov)
         self._tables(chosen, failures)
 
+    def _part(self, fov: FieldOfView) -> Path:
+        return self.folder / "parts" / f"{fov.fov_id}.json"
+
     def _field(self, fov: FieldOfView) -> None:
         labels = read_labels(self.segmentation.path / "labels" / f"{fov.fov_id}.tif")
         spot = spot_px(self.settings, fov.pixel_size_um)
-        row = self._taken_over(fov) or self._measured(fov, labels.shape)
+        row, registrations = self._taken_over(fov) or self._measured(fov, labels.shape)
         codes = read(self.folder / "signal" / f"{fov.fov_id}.tif").pixels
         covered = read(self.folder / "covered" / f"{fov.fov_id}.tif").pixels > 0
         scale = Quantisation(float(row["offset"]), float(row["per_unit"]))
@@ -218,26 +232,20 @@ class _Work:
         counts = count_cells(opened, labels, scale, codes, covered)
         low, high = critical_ranges(opened, labels, scale, float(row["residual_px"]), FRACTIONS, covered)
         write_counts(self.folder / "counts" / f"{fov.fov_id}.npz", FieldCounts(counts, codes_of(low, scale), codes_of(high, scale)))
-        um2 = spot * fov.pixel_size_um**2 if fov.pixel_size_um else None
+        um2 = round(spot * fov.pixel_size_um**2, 6) if fov.pixel_size_um else None
         row |= {"fov_id": fov.fov_id, "n_cells": len(counts), "spot_px": spot, "spot_um2": um2}
-        write_csv(self.folder / "parts" / f"{fov.fov_id}.csv", typed(pd.DataFrame([row]), STAINED_FIELDS))
+        write_json(self._part(fov), {"field": row, "registrations": registrations})
 
-    def _taken_over(self, fov: FieldOfView) -> dict[str, Any] | None:
+    def _taken_over(self, fov: FieldOfView) -> tuple[Row, list[Row]] | None:
         """The signal of a measurement with other spots: linked, or copied where the disk cannot link."""
-        if self.sibling is None:
-            return None
-        known = read_csv(self.sibling / "fields.csv", STAINED_FIELDS)
-        row = known[known["fov_id"] == fov.fov_id]
-        if row.empty:
+        if self.sibling is None or fov.fov_id not in self.sibling.known:
             return None
         for name in (f"signal/{fov.fov_id}.tif", f"covered/{fov.fov_id}.tif", f"pictures/stain/{fov.fov_id}.jpg", f"pictures/colour/{fov.fov_id}.jpg"):
-            if (self.sibling / name).is_file():
-                _same_file(self.sibling / name, self.folder / name)
-        used = read_csv(self.sibling / "registration.csv", REGISTRATIONS)
-        write_json(self.folder / "parts" / f"{fov.fov_id}.json", {"rows": _plain_rows(used[used["fov_id"] == fov.fov_id])})
-        return dict(row.iloc[0])
+            if (self.sibling.folder / name).is_file():
+                _same_file(self.sibling.folder / name, self.folder / name)
+        return dict(self.sibling.known[fov.fov_id]), self.sibling.registrations[fov.fov_id]
 
-    def _measured(self, fov: FieldOfView, shape: tuple[int, ...]) -> dict[str, Any]:
+    def _measured(self, fov: FieldOfView, shape: tuple[int, ...]) -> tuple[Row, list[Row]]:
         if self.blanks is None:
             self.blanks = read_blanks(self.experiment, self.settings)
         found = aligned_signal(self.experiment, fov, self.settings, self.where, shape, self.blanks, self._white())
@@ -247,10 +255,8 @@ class _Work:
         write_image(self.folder / "signal" / f"{fov.fov_id}.tif", found.signal.codes(), fov.pixel_size_um)
         write_image(self.folder / "covered" / f"{fov.fov_id}.tif", covered.astype(np.uint8))
         self._pictures(fov, found, shape)
-        rows = [record_row(fov.fov_id, image, one) for image, one in found.registrations.items()]
-        write_json(self.folder / "parts" / f"{fov.fov_id}.json", {"rows": rows})
         least = worse(list(found.registrations.values()))
-        return {
+        row = {
             "unit": found.signal.unit,
             "offset": found.signal.scale.offset,
             "per_unit": found.signal.scale.per_unit,
@@ -260,6 +266,7 @@ class _Work:
             "residual_px": residual_of(next(iter(found.registrations.values()))),
             "warnings": " ".join(dict.fromkeys(found.signal.warnings)),
         }
+        return row, [record_row(fov.fov_id, image, one) for image, one in found.registrations.items()]
 
     def _white(self) -> dict[str, float]:
         """Kept beside the parts, so that a resumed run goes on with the same."""
@@ -283,17 +290,11 @@ class _Work:
                 (self.folder / "pictures" / image / f"{fov.fov_id}.jpg").write_bytes(jpeg(seen, quality=90))
 
     def _tables(self, chosen: list[FieldOfView], failures: Failures) -> None:
-        parts, rows = [], list[dict[str, Any]]()
-        for fov in chosen:
-            file = self.folder / "parts" / f"{fov.fov_id}.csv"
-            if file.is_file():
-                parts.append(read_csv(file, STAINED_FIELDS))
-                rows += read_json(file.with_suffix(".json"))["rows"]
-        table = pd.concat(parts, ignore_index=True) if parts else typed(pd.DataFrame(), STAINED_FIELDS)
-        write_csv(self.folder / "fields.csv", table)
-        write_csv(self.folder / "registration.csv", typed(pd.DataFrame(rows), REGISTRATIONS))
-        write_csv(self.folder / "failures.csv", typed(failures.table(), FAILURES))
-        lines = [f"{row['fov_id']}: {row['warnings']}" for row in table.to_dict("records") if row["warnings"]]
+        parts = [read_json(self._part(fov)) for fov in chosen if self._part(fov).is_file()]
+        write_csv(self.folder / "fields.csv", typed(pd.DataFrame([part["field"] for part in parts]), STAINED_FIELDS)[list(STAINED_FIELDS)])
+        write_csv(self.folder / "registration.csv", typed(pd.DataFrame([row for part in parts for row in part["registrations"]]), REGISTRATIONS))
+        write_csv(self.folder / "failures.csv", failures.table())
+        lines = [f"{part['field']['fov_id']}: {part['field']['warnings']}" for part in parts if part["field"]["warnings"]]
         (self.folder / "notes.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
         if parts:
             shutil.rmtree(self.folder / "parts", ignore_errors=True)
@@ -307,5 +308,5 @@ def _same_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _plain_rows(table: pd.DataFrame) -> list[Row]:
     return [dict(row) for row in table.astype(object).where(table.notna(), None).to_dict("records")]

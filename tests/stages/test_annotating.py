@@ -227,7 +227,9 @@ def test_registrations_that_are_there_are_used(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("core.stages.annotation_alignment.register_pairs", lambda *a: pytest.fail("aligned again"))
     experiment = Experiment(path)
     fovs = __import__("core.fields", fromlist=["fields"]).fields(experiment.fields())
-    rows = [{"fov_id": f.fov_id, "image": i, **Registration(np.eye(3)[:2], "similarity", 9.0, 0.2, "pass", "").row()} for f in fovs for i in ("stain", "colour")]
+    rows = [
+        {"fov_id": f.fov_id, "image": i, **Registration(np.eye(3)[:2], "similarity", 9.0, 0.2, "pass", "").row()} for f in fovs for i in ("stain", "colour")
+    ]
     inputs = pair_inputs(experiment, [(f, i) for f in fovs for i in ("stain", "colour")])
     with publish(experiment, "registrations", "mine", RegisterSettings(), inputs=inputs) as partial:
         write_csv(partial.path / "registration.csv", typed(pd.DataFrame(rows), REGISTRATIONS))
