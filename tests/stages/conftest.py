@@ -6,6 +6,7 @@ from shutil import copytree
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.settings import SimulateSettings
@@ -58,6 +59,8 @@ class Thresholding:
 
     diameter_px = 30.0
 
+    engine = "none: a threshold"
+
     def __init__(self) -> None:
         self.asked = 0
 
@@ -75,7 +78,57 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Thresholding:
     import core.stages.segmenting as stage
 
     made = Thresholding()
-    monkeypatch.setattr(stage, "load_segmenter", lambda path: made)
+    monkeypatch.setattr(stage, "load_segmenter", lambda path, **_: made)
     model = SimpleNamespace(name="t", path=Path("t.pt"), sha256="00", record=lambda: {"name": "t"})
     monkeypatch.setattr(stage, "find_model", lambda name, kind: model)
     return made
+
+
+CELL_IDS = (2, 5, 9, 40, 41, 300)
+
+
+@pytest.fixture
+def dishes(tmp_path: Path) -> Callable[..., Path]:
+    """Make an experiment of hand-made fields of 110 x 160 px with six square cells of 30 x 30 px (ids 2, 5, 9, 40, 41, 300) each.
+
+    ``fields``: fov_id -> {"stained": {id: rows of it that are stained}, "sample": ..., "role": ..., "density": 0.3}. The stain images
+    are 16 bits with a little noise on uneven light; a colour image shows the same dye. The outlines are its only segmentation.
+    """
+    from core.images import write_image, write_labels
+    from core.stages.importing import import_labels
+    from core.tables import FIELDS, typed
+    from core.workspace import Experiment
+
+    def labels() -> np.ndarray:
+        out = np.zeros((110, 160), np.int32)
+        for k, label in enumerate(CELL_IDS):
+            y, x = 15 + 45 * (k // 3), 15 + 45 * (k % 3)
+            out[y : y + 30, x : x + 30] = label
+        return out
+
+    def dye(stained: dict[int, int], density: float) -> np.ndarray:
+        out = np.zeros((110, 160))
+        for label, rows in stained.items():
+            y, x = np.argwhere(labels() == label)[0]
+            out[y : y + rows, x : x + 30] = density
+        return out
+
+    def make(fields: dict[str, dict], name: str = "dishes", pixel_size_um: float = 0.5) -> Path:
+        made, rng, rows = Experiment(tmp_path / name), np.random.default_rng(4), []
+        (made.path / "labels").mkdir(parents=True)
+        light = 0.6 + 0.1 * np.linspace(0, 1, 160) + 0.05 * np.linspace(0, 1, 110)[:, None]
+        for fov_id, about in fields.items():
+            amount = dye(about.get("stained", {}), about.get("density", 0.3))
+            stain = 65535 * light * 10**-amount * (1 + 0.003 * rng.standard_normal(amount.shape))
+            colour = [255 * light * 10 ** (-amount * share) * (1 + 0.003 * rng.standard_normal(amount.shape)) for share in (1.0, 0.37, 0.32)]
+            pictures = {"phase": rng.integers(20_000, 40_000, amount.shape), "stain": stain, "colour": np.stack(colour, axis=-1)}
+            for kind, pixels in pictures.items():
+                write_image(made.images / f"{fov_id}_{kind}.tif", pixels.astype(np.uint8 if kind == "colour" else np.uint16))
+            write_labels(made.path / "labels" / f"{fov_id}.tif", labels())
+            row = {kind: f"images/{fov_id}_{kind}.tif" for kind in pictures}
+            rows.append(row | {"fov_id": fov_id, "sample": about.get("sample", "A"), "role": about.get("role", "sample"), "pixel_size_um": pixel_size_um})
+        made.save_fields(typed(pd.DataFrame(rows), FIELDS))
+        import_labels(made, [str(p) for p in sorted((made.path / "labels").iterdir())])
+        return made.path
+
+    return make
