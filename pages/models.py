@@ -75,6 +75,8 @@ def show(model: Model, busy: bool) -> None:
     if model.card:
         with st.container(border=True):
             st.markdown(model.card.removeprefix(f"# {model.name}"))
+            if model.gallery:
+                st.image(str(model.gallery))
 
 
 def import_form() -> None:

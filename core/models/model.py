@@ -14,6 +14,7 @@ Source = Literal["embedded", "zoo", "library", "file"]
 KINDS: Final = get_args(Kind)
 DESCRIPTION: Final = "model.json"
 CARD: Final = "card.md"
+GALLERY: Final = "gallery.jpg"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Model:
             return ""
         what = "calls on real cells" if self.kind == "classifier" else "outlines of real cells"
         return f"The {self.kind} {self.name} was trained on simulated cells only. It shows how the app works; its {what} mean nothing."
+
+    @property
+    def gallery(self) -> Path | None:
+        """A picture of fields that it outlines or calls worst, where its folder holds one."""
+        picture = self.path.parent / GALLERY if self.path and self.source in ("embedded", "library") else None
+        return picture if picture and picture.is_file() else None
 
     def record(self) -> dict[str, Any]:
         """What ``settings.json`` of a product keeps of the model."""

@@ -1,7 +1,7 @@
 """How the embedded Cellpose model "senescope-phase" was made.
 
-    python -m core.recipes.embedded_segmenter train --real FOLDER --out core/embedded/senescope-phase --scratch /tmp/train
-    python -m core.recipes.embedded_segmenter score --real FOLDER --out core/embedded/senescope-phase
+    python -m core.recipes.embedded_segmenter --real FOLDER --out core/embedded/senescope-phase --scratch training.partial
+    python -m core.recipes.segmenter_scores --data FOLDER_ABOVE --out core/embedded/senescope-phase
 
 ``FOLDER`` holds ``images/setNN.tif`` and ``masks/setNN_instances.png``: the 40 hand-outlined phase-contrast fields of
 Usiigaci (Tsai et al. 2019, doi 10.1016/j.softx.2019.02.007; MIT licence). ``set33`` to ``set40`` are never trained on.
@@ -10,22 +10,16 @@ spindles. It resumes from ``--scratch`` when it was interrupted.
 """
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.recipes.describing import write_description
-
-HELD_BACK = tuple(f"set{i:02d}" for i in range(33, 41))
 TRAINED = tuple(f"set{i:02d}" for i in range(1, 33))
 SIMULATED_SEEDS = range(40_000, 40_036)
 LAYER_SEEDS = range(50_000, 50_040)
-SIMULATED_SCORE_SEEDS = range(70_000, 70_006)
 SIMULATED_PIXEL_UM = (0.5, 0.65, 0.87, 1.1)
 
 
@@ -92,92 +86,8 @@ def _phase(network: Any, fields: list[Any], plan: Any, file: Path) -> None:
             recent = []
 
 
-def scored_sets(real: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """Yield (set name, field name, image, true labels) of every field that the model never saw."""
-    for name in HELD_BACK:
-        yield "held-back real fields", name, *real_field(real, name)
-    for seed in SIMULATED_SCORE_SEEDS:
-        yield "simulated fields", str(seed), *simulated_field(seed)
-
-
-def score(real: Path, out: Path) -> dict[str, Any]:
-    """Average precision (cellpose.metrics) of the published weights, with the diameter estimated as in the app."""
-    from cellpose import metrics
-
-    from core.cells.segmentation import load_segmenter
-    from core.settings import SegmentSettings
-
-    settings = SegmentSettings()
-    segmenter = load_segmenter(out / "weights.pt")
-    rows: list[dict[str, Any]] = []
-    for group, name, image, truth in scored_sets(real):
-        grey = image.astype(np.float32)
-        diameter = segmenter.estimate_diameter([grey])
-        found = segmenter.segment(
-            grey,
-            diameter_px=diameter,
-            flow_threshold=settings.flow_threshold,
-            cell_probability=settings.cell_probability,
-            min_area_px=settings.min_area_px,
-        )
-        precision = metrics.average_precision([truth], [found], threshold=[0.5, 0.75])[0][0]
-        rows.append(
-            {
-                "group": group,
-                "field": name,
-                "true_cells": int(len(np.unique(truth)) - 1),
-                "found_cells": int(found.max()),
-                "diameter_px": round(diameter, 1),
-                "ap50": round(float(precision[0]), 3),
-                "ap75": round(float(precision[1]), 3),
-            }
-        )
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    groups = sorted({row["group"] for row in rows})
-    means = {g: {k: round(float(np.mean([r[k] for r in rows if r["group"] == g])), 3) for k in ("ap50", "ap75")} for g in groups}
-    return {"mean": means, "fields": rows}
-
-
-CARD = """# {name}
-
-A Cellpose 3 network (CPnet, 6.6 million weights, half precision) that outlines cells in phase-contrast images. It opens in the Cellpose 3
-programs too.
-
-- Data: {n_trained} hand-outlined phase-contrast fields of Usiigaci (set01 to set32; T98G glioblastoma and NIH/3T3 fibroblasts, 0.87 µm a pixel;
-  https://github.com/oist/Usiigaci, MIT licence; Tsai et al. 2019, doi 10.1016/j.softx.2019.02.007), and {n_simulated} fields of this project's
-  simulator at 0.5 to 1.1 µm a pixel.
-- Licence of the weights: BSD-3-Clause.
-- Recipe: `python -m core.recipes.embedded_segmenter train --real FOLDER --out core/embedded/{name}`, from random weights, on a CPU.
-- Scores: `python -m core.recipes.embedded_segmenter score --real FOLDER --out core/embedded/{name}`; average precision as in
-  `cellpose.metrics`, diameter estimated as the app does.
-
-| fields that were never trained on | fields | AP at IoU 0.5 | AP at IoU 0.75 |
-|---|---|---|---|
-{means}
-
-| field | true cells | found | diameter (px) | AP 0.5 | AP 0.75 |
-|---|---|---|---|---|---|
-{fields}
-
-Limits: no field of real MSCs was in the training. Very dense, low-contrast layers of spindles (confluent cultures, compressed
-photographs) are mostly missed; long thin processes are cut short; floating cells and debris are sometimes outlined. Look at the
-outlines before you trust a number; for such images try another model of the zoo, or one of your own.
-"""
-
-
-def describe(out: Path, scores: dict[str, Any]) -> None:
-    """card.md for people, model.json for the model library."""
-    rows = scores["fields"]
-    mean = [f"| {g} | {sum(r['group'] == g for r in rows)} | {m['ap50']:.3f} | {m['ap75']:.3f} |" for g, m in scores["mean"].items()]
-    each = [f"| {r['field']} | {r['true_cells']} | {r['found_cells']} | {r['diameter_px']} | {r['ap50']:.3f} | {r['ap75']:.3f} |" for r in rows]
-    text = CARD.format(name=out.name, n_trained=len(TRAINED), n_simulated=len(SIMULATED_SEEDS), means="\n".join(mean), fields="\n".join(each))
-    summary = "Cells in phase contrast, any adherent line; trained on real and simulated fields."
-    write_description(out, "segmenter", summary, text, scores["mean"], simulated=False)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "score"))
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, default=Path("training.partial"))
@@ -185,12 +95,7 @@ def main() -> None:
     parser.add_argument("--steps-mixed", type=int, default=450)
     parser.add_argument("--steps-dense", type=int, default=2000)
     arguments = parser.parse_args()
-    if arguments.what == "train":
-        train(arguments.real, arguments.out, arguments.scratch, arguments.steps_real, arguments.steps_mixed, arguments.steps_dense)
-    else:
-        scores = score(arguments.real, arguments.out)
-        describe(arguments.out, scores)
-        print(json.dumps(scores["mean"], indent=1))
+    train(arguments.real, arguments.out, arguments.scratch, arguments.steps_real, arguments.steps_mixed, arguments.steps_dense)
 
 
 if __name__ == "__main__":
