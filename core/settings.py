@@ -23,6 +23,12 @@ class SegmentSettings:
     flow_threshold: float = setting(0.4, "Flow error allowed", "Larger keeps more, less regular cells; 0 keeps all.", low=0, high=3)
     cell_probability: float = setting(0.0, "Cell probability threshold", "Lower makes cells larger and finds fainter ones.", low=-6, high=6)
     min_area_px: int = setting(15, "Smallest cell (px²)", "Smaller objects are dropped.", low=0, high=100_000)
+    speed: str = setting(
+        "exact",
+        "Speed",
+        "exact: the outlines of Cellpose. fast: some times quicker on a processor with bfloat16, outlines may differ by some pixels.",
+        choices=("exact", "fast"),
+    )
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class AssessSettings:
 
 SIGNALS = ("brightfield", "colour", "gated", "fluorescence", "binary", "raw")
 PROPOSALS = ("best", "negative control", "Otsu", "triangle", "Li", "stability")
+NETWORKS = tuple(f"efficientnet-b{k}" for k in range(8))
 REGISTRATIONS = ("similarity", "translation", "affine", "none")
 
 
@@ -98,6 +105,44 @@ class AnnotateSettings:
     raw_stain: str = setting("dark", "Raw stain is", "Kind 'raw' only.", choices=("dark", "bright"))
     min_covered: float = setting(0.9, "Smallest covered part of a cell", "A cell that the aligned stain image covers less gets no class.", low=0, high=1)
     per_line: bool = setting(False, "A threshold for every line", "Lines are then not comparable: use it only where staining differed.")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a classifier is trained on a dataset (EfficientNet; Tan & Le 2019, arXiv:1905.11946)."""
+
+    network: str = setting("efficientnet-b4", "Network", "B0 is quick and small, B4 usual, B7 slow.", choices=NETWORKS)
+    start: str = setting(
+        "scratch", "Start from", "scratch, imagenet (weights downloaded before), a name from the model library, or a file of weights; of the same network."
+    )
+    epochs: int = setting(30, "Epochs", "Rounds over the training cells.", low=1, high=2000)
+    batch: int = setting(16, "Cells a step", "More need more memory.", low=2, high=1024)
+    rate: float = setting(0.0, "Learning rate", "Its highest; 0: 0.001 from scratch, 0.0003 from trained weights.", low=0, high=1, step=1e-4)
+    head_epochs: int = setting(1, "Epochs of the last layer alone", "At first, from trained weights only.", low=0, high=100)
+    warmup: float = setting(1.0, "Warm-up (epochs)", "The learning rate rises that long, then falls along a cosine.", low=0, high=100)
+    balance: str = setting(
+        "weights",
+        "Classes of unequal size",
+        "weights: the rarer class counts more. sampler: it is drawn more often. none: as they are.",
+        choices=("weights", "sampler", "none"),
+    )
+    patience: int = setting(10, "Stop early after", "Epochs without a better one on the validation cells; 0: never.", low=0, high=2000)
+    smoothing: float = setting(0.05, "Label smoothing", "How unsure every class is taken to be.", low=0, high=0.5)
+    dropout: float = setting(0.2, "Dropout", low=0, high=0.9)
+    weight_decay: float = setting(0.01, "Weight decay", low=0, high=1, step=0.01)
+    average: float = setting(0.99, "Moving average", "Of the weights, a step; what is kept and judged.", low=0, high=0.9999, step=0.01)
+    clip: float = setting(1.0, "Largest gradient", "Longer ones are shortened.", low=0.01, high=1000)
+    rotate: bool = setting(True, "Turn and mirror", "Through any angle.")
+    scale: float = setting(0.1, "Magnify", "Larger and smaller by up to this share.", low=0, high=1)
+    brightness: float = setting(0.2, "Brightness", "Changed by up to this many standard deviations.", low=0, high=2)
+    contrast: float = setting(0.2, "Contrast", "Changed by up to this share.", low=0, high=0.9)
+    blur_px: float = setting(1.0, "Blur (px)", "Largest standard deviation.", low=0, high=10)
+    noise: float = setting(0.1, "Noise", "In standard deviations of the crops.", low=0, high=2)
+    precision: str = setting(
+        "auto", "Arithmetic", "auto: half precision on CUDA, else fp32. bf16: quicker on processors that have it.", choices=("auto", "fp32", "bf16")
+    )
+    device: str = setting("auto", "Device", "auto: a CUDA or Apple graphics processor where there is one.", choices=("auto", "cpu", "cuda", "mps"))
+    seed: int = setting(0, "Seed", "The same seed gives the same training.", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True)

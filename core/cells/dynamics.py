@@ -1,14 +1,13 @@
 """From the flows of a Cellpose network to labels: the same labels as Cellpose on a CPU, several times faster.
 
 Three things make the difference. Following the flows is deterministic, so the path of a pixel ends in a cycle; once it is
-found (Brent 1980, doi 10.1007/BF01933190), the position after any number of steps is known. The diffusion that rebuilds the
+found (in turns, after Brent 1980, doi 10.1007/BF01933190), the position after any number of steps is known. The diffusion that rebuilds the
 flows of an outline runs over the rows of the cell in its bounding box. The histogram of end points is a plain array. The
 order and the mix of float32 and float64 are Cellpose's (cellpose 3.1, ``dynamics.py``; Stringer et al. 2021,
 doi 10.1038/s41592-020-01018-x), because a last bit can move a pixel. Of two equally strong seeds the later in raster order
 wins here; in Cellpose the winner depends on the sorting of torch, which differs between processors.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -19,7 +18,11 @@ from cellpose.utils import fill_holes_and_remove_small_masks
 from numba import njit
 from scipy.ndimage import find_objects, maximum_filter
 
+from core.inference import cores
+
 PIECE: Final = 1 << 16  # pixels that one thread follows at a time
+BESIDE: Final = 32  # of them side by side
+TURN: Final = 16  # steps after which a pixel is first compared with where it was
 SEED_COUNT: Final = 10  # a seed gathers more end points than this
 SPREAD_COUNT: Final = 2  # and grows over positions with more than this
 SPREAD: Final = 5  # by so many pixels
@@ -66,9 +69,10 @@ def outlines(
 
 def follow(flows: np.ndarray, inside: np.ndarray, steps: int) -> np.ndarray:
     """End points of the pixels of ``inside`` (bool (Y, X)) in raster order, whole px, int32 (2, N)."""
-    field = np.ascontiguousarray(np.moveaxis(flows, 0, -1), f4)
-    field = np.where(inside[..., None], field, f4(0)) / f4(5)
-    ends = np.array(np.nonzero(inside), np.int32)
+    field = np.empty((*inside.shape, 2), f4)
+    _in_threads(lambda rows: _unit_flows(flows[:, rows], inside[rows], field[rows]), _pieces(inside.shape[0], 64))
+    ends = np.empty((2, np.count_nonzero(inside)), np.int32)
+    _places(inside, ends)
     _in_threads(lambda part: _follow(field, ends[0, part], ends[1, part], steps), _pieces(ends.shape[1]))
     return ends
 
@@ -123,7 +127,7 @@ def _pieces(n: int, size: int = PIECE) -> list[slice]:
 
 def _in_threads(work: Callable[[slice], Any], pieces: Sequence[slice]) -> None:
     """Numba's kernels let go of the interpreter lock, so plain threads are enough (its own thread pool may abort the app)."""
-    workers = min(len(pieces), int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+    workers = min(len(pieces), cores())
     if workers <= 1:
         for piece in pieces:
             work(piece)
@@ -133,40 +137,81 @@ def _in_threads(work: Callable[[slice], Any], pieces: Sequence[slice]) -> None:
 
 
 @njit(nogil=True, cache=True)
+def _unit_flows(flows: np.ndarray, inside: np.ndarray, field: np.ndarray) -> None:
+    """Fill ``field`` (float32 (Y, X, 2)) with ``flows`` (float32 (2, Y, X)) / 5, 0 outside of the cells."""
+    for i in range(inside.shape[0]):
+        for j in range(inside.shape[1]):
+            field[i, j, 0] = flows[0, i, j] / f4(5) if inside[i, j] else f4(0)
+            field[i, j, 1] = flows[1, i, j] / f4(5) if inside[i, j] else f4(0)
+
+
+@njit(nogil=True, cache=True)
+def _places(inside: np.ndarray, places: np.ndarray) -> None:
+    n = 0
+    for i in range(inside.shape[0]):
+        for j in range(inside.shape[1]):
+            if inside[i, j]:
+                places[0, n], places[1, n] = i, j
+                n += 1
+
+
+@njit(nogil=True, cache=True)
 def _follow(field: np.ndarray, ys: np.ndarray, xs: np.ndarray, steps: int) -> None:
-    """Replace pixels (ys, xs) by where the flow takes them; ``field`` is float32 (Y, X, 2), bilinear in between."""
+    """Replace pixels (ys, xs) by where the flow takes them; ``field`` is float32 (Y, X, 2), bilinear in between.
+
+    Some pixels move side by side, because the steps of one wait for each other. In turns, each a quarter as long as all before,
+    a pixel that comes back to where the turn began is in a cycle, whose whole rounds are skipped; most end in one point.
+    """
+    flat = field.reshape(-1)
     height, width = field.shape[0], field.shape[1]
-    bottom, right = f4(height - 1), f4(width - 1)
-    for i in range(ys.shape[0]):
-        y, x = f4(ys[i]), f4(xs[i])
-        seen_y, seen_x = y, x
-        power, length, t = 1, 0, 0
-        searching = True
-        while t < steps:
-            y0, x0 = int(y), int(x)
-            y1, x1 = min(height - 1, y0 + 1), min(width - 1, x0 + 1)
-            a, b = f4(y - f4(y0)), f4(x - f4(x0))
-            a1, b1 = f8(1) - f8(a), f8(1) - f8(b)
-            dy = f4(
-                f8(field[y0, x0, 0]) * a1 * b1 + f8(field[y0, x1, 0]) * a1 * f8(b) + f8(f4(field[y1, x0, 0] * a)) * b1 + f8(f4(f4(field[y1, x1, 0] * a) * b))
-            )
-            dx = f4(
-                f8(field[y0, x0, 1]) * a1 * b1 + f8(field[y0, x1, 1]) * a1 * f8(b) + f8(f4(field[y1, x0, 1] * a)) * b1 + f8(f4(f4(field[y1, x1, 1] * a) * b))
-            )
-            y = min(bottom, max(f4(0), f4(y + dy)))
-            x = min(right, max(f4(0), f4(x + dx)))
-            t += 1
-            if not searching:
-                continue
-            length += 1
-            if y == seen_y and x == seen_x:  # a cycle: skip its whole turns
-                t = steps - (steps - t) % length
-                searching = False
-            elif length == power:  # look for a return to here within twice the span
-                seen_y, seen_x = y, x
-                power *= 2
-                length = 0
-        ys[i], xs[i] = int(y), int(x)
+    y, x, start_y, start_x = np.empty(BESIDE, f4), np.empty(BESIDE, f4), np.empty(BESIDE, f4), np.empty(BESIDE, f4)
+    who, cycle = np.empty(BESIDE, np.int64), np.empty(BESIDE, np.int64)
+    for first in range(0, ys.shape[0], BESIDE):
+        n = min(BESIDE, ys.shape[0] - first)
+        for i in range(n):
+            who[i], y[i], x[i] = first + i, f4(ys[first + i]), f4(xs[first + i])
+        t = 0
+        while n > 0:
+            for i in range(n):
+                start_y[i], start_x[i], cycle[i] = y[i], x[i], 0
+            turn, open_ends = min(max(TURN, t // 4), steps - t), n
+            done = 0
+            while done < turn and open_ends > 0:
+                done += 1
+                for i in range(n):
+                    y[i], x[i] = _step(flat, height, width, y[i], x[i])
+                    if cycle[i] == 0 and y[i] == start_y[i] and x[i] == start_x[i]:
+                        cycle[i] = done
+                        open_ends -= 1
+            t += done
+            kept = 0
+            for i in range(n):
+                if t < steps and cycle[i] == 0:
+                    who[kept], y[kept], x[kept] = who[i], y[i], x[i]
+                    kept += 1
+                    continue
+                if t < steps:
+                    for _ in range((steps - t) % cycle[i]):
+                        y[i], x[i] = _step(flat, height, width, y[i], x[i])
+                ys[who[i]], xs[who[i]] = int(y[i]), int(x[i])
+            n = kept
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _step(flat: np.ndarray, height: int, width: int, y: Any, x: Any) -> tuple[Any, Any]:
+    """One step in float32 with Cellpose's float64 parts; ``flat`` is the field in one row."""
+    y0, x0 = np.int64(y), np.int64(x)
+    right = 2 if x0 < width - 1 else 0
+    below = 2 * width if y0 < height - 1 else 0
+    a, b = f4(y - f4(y0)), f4(x - f4(x0))
+    a1, b1 = f8(1) - f8(a), f8(1) - f8(b)
+    at = np.uint64(2 * (y0 * width + x0))  # unsigned: numba then does not look for negative indices
+    beside, under, across = np.uint64(at + right), np.uint64(at + below), np.uint64(at + below + right)
+    one = np.uint64(1)
+    dy = f4(f8(flat[at]) * a1 * b1 + f8(flat[beside]) * a1 * f8(b) + f8(f4(flat[under] * a)) * b1 + f8(f4(f4(flat[across] * a) * b)))
+    at, beside, under, across = at + one, beside + one, under + one, across + one
+    dx = f4(f8(flat[at]) * a1 * b1 + f8(flat[beside]) * a1 * f8(b) + f8(f4(flat[under] * a)) * b1 + f8(f4(f4(flat[across] * a) * b)))
+    return min(f4(height - 1), max(f4(0), f4(y + dy))), min(f4(width - 1), max(f4(0), f4(x + dx)))
 
 
 @njit(nogil=True, cache=True)

@@ -2,40 +2,51 @@
 
 The network is built here and fed by hand, with the steps of ``CellposeModel.eval`` in the same order and precision, because
 that function takes a default model for an unknown one and holds all tiles of a field in memory at once.
+
+An image may have any unit and bit depth: only its own 1st and 99th percentiles count, so that 12 bits in a 16-bit file give
+the labels of the same numbers in any other container, and an 8-bit version those of its coarser grey levels. Dark and bright
+are not exchangeable: phase contrast has bright rims, so an inverted image must be inverted back when it is read (as the
+readers of `core.images` do where the file says so).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from core.cells import tiles
 from core.cells.diameter import IMAGES, estimate
-from core.cells.weights import WIDTHS, Weights, read_weights
+from core.cells.engines import Engine, Speed, best_device
+from core.cells.fast_agreement import Measured, in_words, remembered
+from core.cells.tiles import TILE
+from core.cells.weights import Weights, read_weights
 from core.errors import InputError
+from core.inference import weights_hash
 from core.progress import Progress, silent
 
-TILE: Final = 224  # px at the working scale, as in training
-OVERLAP: Final = 0.1  # of a tile
-BATCH: Final = 8  # tiles
 STEPS: Final = 200  # of flow following at the working scale
 LARGEST_SHARE: Final = 0.4  # of the field; a larger object is background
 MOST_PIXELS: Final = 150_000_000  # of an enlarged field
 NETWORK_SHARE: Final = 0.8  # of the time of a field, for the progress bar
+COMPARED_PX: Final = 448  # side of the part of a field, at the working scale, on which fast and exact are compared
 
 
-def load_segmenter(weights: Path, device: str | None = None) -> Segmenter:
-    """Read and check a Cellpose 3 weight file; ``device`` is a torch device, by default the best one present.
+def load_segmenter(weights: Path, device: str | None = None, speed: Speed = "exact") -> Segmenter:
+    """Read and check a Cellpose 3 weight file.
+
+    ``device`` is a torch device, by default the best one present. ``speed``: "exact" is fp32 and gives Cellpose's labels;
+    "fast" is bf16 on a processor that has it in hardware, compared once per machine and model with fp32.
 
     Raises
     ------
     InputError
-        The file is not a Cellpose 3 network (see `core.cells.weights.read_weights`).
+        The file is not a Cellpose 3 network (see `core.cells.weights.read_weights`); another ``speed``.
     """
-    return Segmenter(read_weights(Path(weights)), device)
+    return Segmenter(read_weights(Path(weights)), device, speed)
 
 
 class Segmenter:
@@ -45,18 +56,24 @@ class Segmenter:
     ----------
     diameter_px : float
         Mean diameter of the cells that the network was trained on, px.
+    agreement : dict or None
+        Of the fast network with the exact one, once it has seen a field: see `core.cells.fast_agreement`.
     """
 
-    def __init__(self, weights: Weights, device: str | None = None) -> None:
-        import torch
+    agreement: Measured | None = None
 
-        self.device = torch.device(device or _best_device())
+    def __init__(self, weights: Weights, device: str | None = None, speed: Speed = "exact") -> None:
+        self.device = device or best_device()
         self.channels = weights.channels
         self.working_diameter_px = weights.diam_mean  # cells are rescaled to this diameter
         self.diameter_px = weights.diam_labels
-        # fp32 either way; on a CPU this order of memory is nearly twice as fast (differences of 5e-7 in the flows)
-        self._order = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
-        self._network = _build(weights).to(self.device, memory_format=self._order)
+        self._weights = weights
+        self._engine = Engine(weights, self.device, speed)
+
+    @property
+    def engine(self) -> str:
+        """What runs the network: "openvino 2026.4.1 fp32"; with the agreement once the fast network has been compared."""
+        return self._engine.about + (f" ({in_words(self.agreement)})" if self.agreement else "")
 
     def segment(
         self,
@@ -101,9 +118,12 @@ class Segmenter:
             progress(1.0, 1.0, "outlines")
             return np.zeros(image.shape, np.int32)
         rescale = self.working_diameter_px / (diameter_px or self.diameter_px)
-        flows = self._flows(normalised, rescale, progress)
+        steps = int(1 / rescale * STEPS)
+        self._compare(normalised, rescale, steps)
+        flows = self._flows(normalised, rescale, _share_of(progress, NETWORK_SHARE))
+        del normalised
         progress(NETWORK_SHARE, 1.0, "outlines")
-        labels = _outlines(flows, int(1 / rescale * STEPS), flow_threshold, cell_probability, min_area_px)
+        labels = _outlines(flows, steps, flow_threshold, cell_probability, min_area_px)
         progress(1.0, 1.0, "outlines")
         return labels
 
@@ -121,50 +141,35 @@ class Segmenter:
         part = normalise(_centre(image, int(np.ceil(side / rescale))))
         if part is None:
             return np.zeros(0)
-        part = _resize(part, *_scaled(part.shape, rescale))
+        part = _resize(part, *_scaled(part.shape, rescale), self.channels)
         labels = _outlines(self._flows(part, 1.0, silent), STEPS, 0.4, 0.0, 15)
         return np.bincount(labels.ravel())[1:] / rescale**2
 
-    def _flows(self, image: np.ndarray, rescale: float, progress: Progress) -> np.ndarray:
+    def _flows(self, image: np.ndarray, rescale: float, progress: Progress, engine: Engine | None = None) -> np.ndarray:
         """Flow along y, flow along x and cell probability, float32 (3, Y, X) at the scale of the normalised ``image``."""
         height, width = image.shape
         if rescale != 1.0:
-            image = _resize(image, *_scaled(image.shape, rescale))
-        output = self._run(image, progress)
+            image = _resize(image, *_scaled(image.shape, rescale), self.channels)
+        output = tiles.flows_in_tiles(image, self.channels, (engine or self._engine).stream, progress, TILE)
         if rescale == 1.0:
             return output
-        return np.stack([_resize(plane, height, width) for plane in output])
+        out = np.empty((len(output), height, width), np.float32)
+        for plane, full in zip(output, out, strict=True):
+            _resize_into(plane, full)
+        return out
 
-    def _run(self, image: np.ndarray, progress: Progress) -> np.ndarray:
-        """The network over overlapping tiles, averaged with tapered edges, float32 (3, Y, X); as in ``cellpose.core.run_net``."""
-        from cellpose.transforms import _taper_mask, get_pad_yx
+    def _compare(self, image: np.ndarray, rescale: float, steps: int) -> None:
+        """Compare the fast network with the exact one on the centre of a normalised field, unless this machine has done so."""
+        if self._engine.speed != "fast" or (self.agreement and self.agreement["cells"]):
+            return
 
-        top, bottom, left, right = get_pad_yx(*image.shape)
-        padded = np.pad(image, ((top, bottom), (left, right)))
-        corners, tile = _tiles(padded.shape)
-        taper = _taper_mask(*tile)
-        total = np.zeros((3, *padded.shape), np.float32)
-        weight = np.zeros(padded.shape)
-        for start in range(0, len(corners), BATCH):
-            progress(NETWORK_SHARE * start / len(corners), 1.0, "network")
-            batch = corners[start : start + BATCH]
-            for (y, x), out in zip(batch, self._forward(padded, batch, tile), strict=True):
-                rows, columns = slice(y, y + tile[0]), slice(x, x + tile[1])
-                total[:, rows, columns] += out * taper
-                weight[rows, columns] += taper
-        total /= weight
-        return total[:, top : padded.shape[0] - bottom, left : padded.shape[1] - right]
+        def measure() -> tuple[np.ndarray, np.ndarray]:
+            centre = _centre(image, int(np.ceil(COMPARED_PX / rescale)))
+            engines = Engine(self._weights, self.device, "exact"), self._engine
+            exact, fast = (_outlines(self._flows(centre, rescale, silent, one), steps, 0.4, 0.0, 15) for one in engines)
+            return exact, fast
 
-    def _forward(self, padded: np.ndarray, corners: list[tuple[int, int]], tile: tuple[int, int]) -> Iterator[np.ndarray]:
-        """Run one batch of tiles: the grey image is the first channel, the others stay 0."""
-        import torch
-
-        data = np.zeros((len(corners), self.channels, *tile), np.float32)
-        for k, (y, x) in enumerate(corners):
-            data[k, 0] = padded[y : y + tile[0], x : x + tile[1]]
-        with torch.inference_mode():
-            out = self._network(torch.from_numpy(data).to(self.device, memory_format=self._order))[0]
-        yield from out.float().cpu().numpy()
+        self.agreement = remembered(self._engine.about, weights_hash(self._weights.state), measure)
 
 
 def normalise(image: np.ndarray) -> np.ndarray | None:
@@ -182,25 +187,6 @@ def normalise(image: np.ndarray) -> np.ndarray | None:
     out -= low
     out /= high - low
     return out
-
-
-def _build(weights: Weights) -> Any:
-    from cellpose.resnet_torch import CPnet
-
-    network = CPnet([weights.channels, *WIDTHS], 3, sz=3, mkldnn=False, diam_mean=weights.diam_mean)
-    optional = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked") or k.startswith("diam_")}
-    state = {k: v.reshape(optional[k].shape) if k in optional else v for k, v in weights.state.items()}
-    wanted = set(network.state_dict())
-    network.load_state_dict({**optional, **{k: v for k, v in state.items() if k in wanted}}, strict=True)
-    return network.eval().requires_grad_(False)
-
-
-def _best_device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _checked(image: np.ndarray) -> np.ndarray:
@@ -222,23 +208,29 @@ def _scaled(shape: tuple[int, ...], rescale: float) -> tuple[int, int]:
     return height, width
 
 
-def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def _resize(image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
+    """Bilinear; OpenCV's last bits depend on the number of channels, and Cellpose resizes all of them, the empty ones too."""
     import cv2
 
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    stack = np.zeros((*image.shape, channels), np.float32)
+    stack[..., 0] = image
+    out = cv2.resize(stack, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, channels)
+    return np.ascontiguousarray(out[..., 0])
+
+
+def _resize_into(plane: np.ndarray, out: np.ndarray) -> None:
+    import cv2
+
+    cv2.resize(plane, out.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
+
+
+def _share_of(progress: Progress, share: float) -> Progress:
+    return lambda done, total, item: progress(share * done / total, 1.0, item)
 
 
 def _centre(image: np.ndarray, side: int) -> np.ndarray:
     y, x = (max(0, (n - side) // 2) for n in image.shape)
     return image[y : y + side, x : x + side]
-
-
-def _tiles(shape: tuple[int, ...]) -> tuple[list[tuple[int, int]], tuple[int, int]]:
-    """Top left corners of evenly spread tiles that overlap by about a tenth, row by row, and the size of a tile."""
-    tile = (min(TILE, shape[0]), min(TILE, shape[1]))
-    counts = [1 if n <= TILE else int(np.ceil((1 + 2 * OVERLAP) * n / TILE)) for n in shape]
-    ys, xs = (np.linspace(0, n - t, count).astype(int) for n, t, count in zip(shape, tile, counts, strict=True))
-    return [(int(y), int(x)) for y in ys for x in xs], tile
 
 
 def _outlines(flows: np.ndarray, steps: int, flow_threshold: float, cell_probability: float, min_area_px: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.cells import load_segmenter
+from core.cells.engines import checked_speed
 from core.cells.labels import cell_table, confluence
 from core.cells.segmentation import Segmenter
 from core.errors import InputError
@@ -36,9 +37,11 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
     """Outline the cells of every field and return the folder of the segmentation.
 
     The same fields, settings and model give the same id: a finished segmentation is returned at once, an interrupted
-    one goes on where it stopped. A field that cannot be read is listed in ``failures.csv`` and left out.
+    one goes on where it stopped. A field that cannot be read is listed in ``failures.csv`` and left out. What ran the
+    network stands in ``settings.json`` as ``engines``: one entry, or more where an interrupted run went on elsewhere.
     """
     experiment = Experiment(path)
+    speed = checked_speed(settings.speed)
     chosen = chosen_fields(experiment, only)
     model = find_model(settings.model, "segmenter")
     assert model.path is not None  # find_model refuses what is not there
@@ -51,7 +54,7 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
     try:
         with publish(experiment, "segmentations", product_id(model.name, payload), settings, **about) as partial:
             progress(0, len(chosen), "loading the segmentation model")
-            segmenter = load_segmenter(model.path)
+            segmenter = load_segmenter(model.path, speed=speed)
             _all_fields(experiment, chosen, segmenter, settings, partial.path, progress)
     except AlreadyPublished as ready:
         return ready.path
@@ -78,6 +81,7 @@ def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Se
                     progress=part(progress, done, 1.0, len(chosen), fov.fov_id),
                 )
                 write_labels(file, labels)
+                _note_engine(folder, segmenter.engine)
             labels = read_labels(file)
             table = cell_table(labels)
             table.insert(0, "fov_id", fov.fov_id)
@@ -89,6 +93,14 @@ def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Se
     write_tables(folder, rows, cells, failures)
     write_measurements(folder, experiment)
     progress(len(chosen), len(chosen), "done")
+
+
+def _note_engine(folder: Path, engine: str) -> None:
+    file = folder / "settings.json"
+    about = read_json(file)
+    known = about.get("engines", [])
+    if engine not in known:
+        write_json(file, about | {"engines": [*known, engine]})
 
 
 def _field_row(fov_id: str, labels: np.ndarray, n_cells: int, diameter_px: float | None) -> dict[str, Any]:

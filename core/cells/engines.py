@@ -1,0 +1,120 @@
+"""What runs the Cellpose network, and in which precision.
+
+On the processor the network is compiled (`core.inference`); on CUDA and MPS devices PyTorch runs it. ``exact`` is fp32: the
+labels are those of Cellpose. ``fast`` is bf16 where the processor multiplies it in hardware, some times faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from itertools import islice
+from typing import Any, Final, Literal, cast, get_args
+
+import numpy as np
+
+from core.cells.weights import WIDTHS, Weights
+from core.errors import InputError
+from core.inference import Compiled, Precision, compiled, has_bf16
+
+Speed = Literal["exact", "fast"]
+ARCHITECTURE: Final = "cellpose3-cpnet-1"  # of the exported network: another number where `flows_only` changes
+EXAMPLE_PX: Final = 64
+DEVICE_BATCH: Final = 8  # tiles
+
+
+class Engine:
+    """Runs one network at one speed.
+
+    Attributes
+    ----------
+    speed : "exact" or "fast"
+        What is really done: "exact" where "fast" was wanted and is not possible; ``about`` then says why.
+    about : str
+        For people: "openvino 2026.4.1 fp32".
+    """
+
+    def __init__(self, weights: Weights, device: str, speed: Speed) -> None:
+        precision, why_not = _precision(device, speed)
+        network = build(weights)
+        self._runs: Compiled
+        if device == "cpu":
+            self._runs = compiled(flows_only(network), (1, weights.channels, EXAMPLE_PX, EXAMPLE_PX), precision, ARCHITECTURE, any_size=True)
+        else:
+            self._runs = _OnDevice(network, device)
+        self.speed: Speed = "fast" if precision == "bf16" else "exact"
+        self.about = self._runs.about + why_not
+        self.stream = self._runs.stream
+
+
+def best_device() -> str:
+    """ "cuda", "mps" or "cpu"."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def build(weights: Weights) -> Any:
+    """Cellpose's network with these weights, in evaluation mode."""
+    from cellpose.resnet_torch import CPnet
+
+    network = CPnet([weights.channels, *WIDTHS], 3, sz=3, mkldnn=False, diam_mean=weights.diam_mean)
+    optional = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked") or k.startswith("diam_")}
+    state = {k: v.reshape(optional[k].shape) if k in optional else v for k, v in weights.state.items()}
+    wanted = set(network.state_dict())
+    network.load_state_dict({**optional, **{k: v for k, v in state.items() if k in wanted}}, strict=True)
+    return network.eval().requires_grad_(False)
+
+
+def flows_only(network: Any) -> Any:
+    """A module that returns the first output of a CPnet only, written so that tiles of any size can be exported."""
+    import torch
+
+    class Flows(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            levels = self.network.downsample(x)
+            style = levels[-1].mean((2, 3))
+            style = style / torch.sum(style**2, dim=1, keepdim=True) ** 0.5
+            return self.network.output(self.network.upsample(style, levels, False))
+
+    return Flows().eval()
+
+
+def checked_speed(speed: str) -> Speed:
+    """The same word; InputError for any but those of `Speed`."""
+    if speed not in get_args(Speed):
+        raise InputError(f"Speed: wanted {' or '.join(get_args(Speed))}, found {speed!r}.")
+    return cast(Speed, speed)
+
+
+def _precision(device: str, speed: Speed) -> tuple[Precision, str]:
+    if checked_speed(speed) == "exact":
+        return "fp32", ""
+    if device != "cpu":
+        return "fp32", f" (the fast choice is for processors and changes nothing on {device})"
+    return ("bf16", "") if has_bf16() else ("fp32", " (fast is not possible here: this processor has no bfloat16 arithmetic)")
+
+
+class _OnDevice(Compiled):
+    """PyTorch on a CUDA or an MPS device."""
+
+    def __init__(self, network: Any, device: str) -> None:
+        import torch
+
+        self._device = torch.device(device)
+        self._network = network.to(self._device)
+        self.about = f"pytorch {torch.__version__.split('+')[0]} fp32 on {device}"
+
+    def stream(self, samples: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        import torch
+
+        waiting = iter(samples)
+        while batch := list(islice(waiting, DEVICE_BATCH)):
+            with torch.inference_mode():
+                out = self._network(torch.from_numpy(np.stack(batch)).to(self._device))[0]
+            yield from out.float().cpu().numpy()
