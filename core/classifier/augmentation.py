@@ -21,10 +21,14 @@ class Augmentation:
     noise: float = 0.1  # largest standard deviation of added noise, in units of the training spread
 
     def __call__(self, crops: Tensor, generator: torch.Generator) -> Tensor:
-        """Change crops (N, 1, S, S) float32, black (0) outside the cell; new crops of the same shape."""
+        """Change crops (N, 1, S, S) float32, black (0) outside the cell; new crops of the same shape, on the same device.
+
+        One interpolation does rotation, mirroring, magnification and shift. ``generator`` is the CPU's: a seed draws the same
+        values for every device.
+        """
 
         def draw(low: float, high: float) -> Tensor:
-            return low + (high - low) * torch.rand(len(crops), generator=generator)
+            return (low + (high - low) * torch.rand(len(crops), generator=generator)).to(crops.device)
 
         out = _turned(crops, *self._pose(draw, crops.shape[-1]))
         if self.blur_px > 0:
@@ -33,7 +37,7 @@ class Augmentation:
         light = draw(1 - self.contrast, 1 + self.contrast), draw(-self.brightness, self.brightness)
         out = out * _column(light[0]) + _column(light[1])
         if self.noise > 0:
-            out = out + torch.randn(out.shape, generator=generator) * _column(draw(0.0, self.noise))
+            out = out + _noise(out, generator) * _column(draw(0.0, self.noise))
         return out * inside
 
     def _pose(self, draw, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # type: ignore[no-untyped-def]
@@ -43,6 +47,13 @@ class Augmentation:
         zoom = torch.exp(draw(-math.log1p(self.scale), math.log1p(self.scale)))
         reach = self.shift_px / half
         return angle, torch.where(mirror < 0, -1.0, 1.0), zoom, draw(-reach, reach), draw(-reach, reach)
+
+
+def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    if like.device.type == "cpu":
+        return torch.randn(like.shape, generator=generator)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    return torch.randn(like.shape, generator=torch.Generator(like.device).manual_seed(seed), device=like.device)
 
 
 def _column(values: Tensor) -> Tensor:
@@ -60,7 +71,7 @@ def _turned(crops: Tensor, angle: Tensor, mirror: Tensor, zoom: Tensor, dy: Tens
 def _blurred(crops: Tensor, sigma: Tensor) -> Tensor:
     """Blur each crop by its own Gaussian, within the cell: black stays black."""
     reach = max(1, math.ceil(2.5 * float(sigma.max())))
-    x = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    x = torch.arange(-reach, reach + 1, dtype=torch.float32, device=crops.device)
     kernel = torch.exp(-(x**2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))
     kernel = kernel / kernel.sum(dim=1, keepdim=True)
     stack = crops.transpose(0, 1)  # one channel a crop, so that one grouped convolution blurs them all

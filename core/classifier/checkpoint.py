@@ -53,7 +53,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, half: bool = False) -> N
     content["class_names"] = list(checkpoint.class_names)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        torch.save(content, partial)
+        with partial.open("wb") as file:  # torch, given a path, does not say that the disk is full
+            torch.save(content, file)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -73,7 +74,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     content = read_weights(path)
     if "format" in content:
         return _ours(path, content)
-    state = _unwrapped(content)
+    state = unwrapped(content)
     architecture = _checked(path, state)
     crop_px, native = CROP_PX[architecture], ARCHITECTURES[architecture][3]
     checkpoint = Checkpoint(
@@ -138,7 +139,7 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
     return _complete(path, checkpoint)
 
 
-def _unwrapped(content: dict[str, Any]) -> dict[str, Any]:
+def unwrapped(content: dict[str, Any]) -> dict[str, Any]:
     """Training scripts wrap state dicts; DataParallel puts "module." before every name."""
     for key in _WRAPPERS:
         if isinstance(content.get(key), Mapping):

@@ -1,5 +1,8 @@
 """Probabilities of senescence for crops of cells."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
@@ -10,32 +13,58 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from core.classifier.checkpoint import Checkpoint
+from core.classifier.devices import best_device, bf16_is_quick, chosen_precision, is_out_of_memory, memory_order
 from core.errors import InputError
 from core.progress import Progress, silent
 
+__all__ = ["Classifier", "best_device", "bf16_is_quick"]
+
 Precision = Literal["fp32", "bf16"]
-BATCH: Final = 8  # larger batches are slower on a CPU and gain little on a GPU at this network's size
+Engine = Literal["auto", "openvino", "pytorch"]
+BATCH: Final = 8  # larger batches are slower on a CPU
+MOST: Final = 256  # crops at once on a GPU
+BYTES_PER_PIXEL: Final = 640  # of a crop in fp32: the widest layers of B0 to B4 with what lives beside them
 
 
 class Classifier:
     """A checkpoint made ready to predict, on CUDA or Apple's MPS where there is one, else on the CPU.
 
-    Batch normalisation is folded into the convolutions and the swish works in place, which is a third faster on a CPU and
-    gives the same probabilities within 1e-5. ``precision="bf16"`` is twice as fast again where ``bf16_is_quick``, with
-    probabilities that differ by up to about 0.01. In a process of its own call ``core.memory.keep_freed_memory`` first.
+    Batch normalisation is folded into the convolutions and the swish works in place.
+
+    Parameters
+    ----------
+    device : "cuda", "mps" or "cpu"; by default the first of these that is there.
+    precision : "fp32" or, about twice as fast where ``bf16_is_quick``, "bf16": probabilities then differ by up to about 0.01.
+        On CUDA without bfloat16 it is float16.
+    engine : who computes on the CPU. "auto": OpenVINO where it is installed, with probabilities within 1e-3 of PyTorch's
+        (measured: some 1e-6) at about twice the speed; else PyTorch. "openvino": an error where it is not there. "pytorch":
+        the reference. On a graphics processor it is always PyTorch.
+
+    Attributes
+    ----------
+    about : str
+        Which engine computes, and why where it is not the quick one; for people.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str | None = None, precision: Precision = "fp32") -> None:
+    about: str
+
+    def __init__(self, checkpoint: Checkpoint, device: str | None = None, precision: Precision = "fp32", engine: Engine = "auto") -> None:
         if precision not in ("fp32", "bf16"):
             raise InputError(f"Precision: wanted fp32 or bf16, found {precision!r}.")
+        if engine not in ("auto", "openvino", "pytorch"):
+            raise InputError(f"Engine: wanted auto, openvino or pytorch, found {engine!r}.")
         self.checkpoint = checkpoint
         self.device = torch.device(device or best_device())
-        self.precision = precision
+        self.precision = chosen_precision(precision, self.device)
         network = folded(checkpoint.network())
-        self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._compiled = self._quick(network, precision, engine) if self.device.type == "cpu" and engine != "pytorch" else None
+        self._network = None if self._compiled else network.to(self.device, memory_format=memory_order(self.device))  # type: ignore[call-overload]
+        self._batch = self._first_batch()
 
     def predict(self, crops: NDArray[np.float32], progress: Progress = silent) -> NDArray[np.float32]:
-        """Probabilities of class 1 of normalised crops (N, S, S), at the checkpoint's temperature: (N,) float32. Crops are taken 8 at a time.
+        """Probabilities of class 1 of normalised crops (N, S, S), at the checkpoint's temperature: (N,) float32.
+
+        As many crops are computed at once as memory holds; a probability does not depend on how many those are.
 
         Raises
         ------
@@ -45,35 +74,69 @@ class Classifier:
         size = self.checkpoint.crop_px
         if crops.ndim != 3 or crops.shape[1:] != (size, size):
             raise InputError(f"Crops: wanted shape (N, {size}, {size}) for this classifier, found {crops.shape}.")
-        parts = [np.zeros(0, np.float32)]
-        for start in range(0, len(crops), BATCH):
-            progress(start, len(crops), f"cell {start + 1} of {len(crops)}")
-            parts.append(self._batch(crops[start : start + BATCH]))
-        return np.concatenate(parts)
+        logits = np.array([float(one) for one in self._logits(crops, progress)], np.float32)
+        probabilities: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(logits) / self.checkpoint.temperature).numpy()
+        return probabilities
 
     def predict_batches(self, batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Probabilities batch by batch, so that the crops of a field need never lie in memory together."""
         for crops in batches:
             yield self.predict(crops)
 
-    def _batch(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = torch.from_numpy(np.ascontiguousarray(crops, np.float32))[:, None].to(self.device, memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self._network(x)
-        probabilities: NDArray[np.float32] = torch.sigmoid(logits[:, 0].float() / self.checkpoint.temperature).cpu().numpy()
-        return probabilities
+    def _quick(self, network: nn.Module, precision: Precision, engine: Engine) -> Any:
+        """The network compiled by OpenVINO; None where PyTorch does the work, and ``about`` says why."""
+        from core.inference import compiled
 
+        size, name = self.checkpoint.crop_px, f"{self.checkpoint.architecture} classifier {self.checkpoint.padding_px}"
+        found = compiled(network, (1, 1, size, size), precision, name)
+        self.about = found.about
+        if found.about.startswith("openvino"):
+            return found
+        if engine == "openvino":
+            raise InputError(f"Engine: wanted OpenVINO, found {found.about}. Install it (pip install openvino), or use PyTorch.")
+        return None
 
-def best_device() -> str:
-    """ "cuda", "mps" or "cpu"."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    def _logits(self, crops: NDArray[np.float32], progress: Progress) -> Iterator[float]:
+        def said(done: int) -> None:
+            progress(done, len(crops), f"cell {done + 1} of {len(crops)}")
 
+        if self._compiled is not None:
+            for done, logit in enumerate(self._compiled.stream(np.asarray(crop, np.float32)[None] for crop in crops)):
+                said(done)
+                yield float(logit[0])
+            return
+        start = 0
+        while start < len(crops):
+            said(start)
+            some = self._computed(crops[start : start + self._batch])
+            if some is not None:
+                yield from some
+                start += len(some)
 
-def bf16_is_quick() -> bool:
-    """Whether this machine's CPU multiplies bfloat16 matrices in hardware (AMX)."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    def _computed(self, crops: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Logits of one batch by PyTorch; None, and a smaller batch from now on, where it does not fit into memory."""
+        assert self._network is not None
+        x = torch.from_numpy(np.ascontiguousarray(crops, np.float32))[:, None]
+        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        try:
+            x = x.to(self.device, memory_format=memory_order(self.device))
+            with torch.inference_mode(), torch.autocast(self.device.type, half, enabled=self.precision != "fp32"):
+                logits: NDArray[np.float32] = self._network(x)[:, 0].float().cpu().numpy()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or len(crops) == 1:
+                raise
+            self._batch = max(1, len(crops) // 2)
+            return None
+        return logits
+
+    def _first_batch(self) -> int:
+        """Crops at once, by the memory that is free."""
+        if self._compiled is None and not hasattr(self, "about"):
+            self.about = f"pytorch {torch.__version__.split('+')[0]} {self.precision} on {self.device.type}"
+        if self.device.type != "cuda":
+            return BATCH
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return max(1, min(MOST, math.floor(free / 2 / (BYTES_PER_PIXEL * self.checkpoint.crop_px**2))))
 
 
 def folded(network: nn.Module) -> nn.Module:

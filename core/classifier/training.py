@@ -4,16 +4,18 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.classifier.augmentation import Augmentation
+from core.classifier.devices import is_out_of_memory, memory_order
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
 from core.errors import InputError
 from core.progress import Progress, silent
@@ -31,12 +33,14 @@ class FitSettings:
     rate: float = 1e-3  # peak learning rate of AdamW (Loshchilov & Hutter 2019)
     weight_decay: float = 0.01
     warmup: int = 20  # steps of a linear rise, then a cosine fall to 0
+    head_epochs: int = 0  # first epochs in which only the last layer learns: for trained start weights
     positive_weight: float = 1.0  # weight of a senescent cell in the loss
     smoothing: float = 0.0  # label smoothing
     clip: float = 1.0  # largest norm of the gradient
     average: float = 0.99  # decay of the moving average of the weights, which is what is validated and kept
     seed: int = 0
     bf16: bool = False  # bfloat16 arithmetic, weights in float32
+    fp16: bool = False  # float16 arithmetic with a scaled loss: for CUDA without bfloat16
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -52,12 +56,15 @@ class EpochResult:
     threshold: float  # by Youden on the validation cells
     rate: float
     seconds: float
+    probabilities: NDArray[np.float64] = field(repr=False)  # (N,) of the validation cells, in their order
     weights: dict[str, Tensor] = field(repr=False)  # the averaged weights: state dict of the network
     resume: dict[str, Any] = field(repr=False)  # hand it to ``fit`` to go on
+    at_once: int | None = None  # crops that fit into memory together, where it was less than a batch
 
     def row(self) -> dict[str, float]:
         """The numbers alone: a row of history.csv."""
-        return {key: value for key, value in vars(self).items() if key not in ("weights", "resume")}
+        apart = ("weights", "resume", "probabilities", "at_once")
+        return {key: value for key, value in vars(self).items() if key not in apart}
 
 
 class TrainingStopped(RuntimeError):
@@ -87,46 +94,135 @@ def fit(
     InputError
         An epoch has no batches, or the validation cells are of one class only.
     TrainingStopped
-        The loss is no longer a number.
+        The loss or its gradient is no longer a number, or not even two crops fit into memory.
     """
-    device = next(network.parameters()).device
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
-    average = {key: value.detach().clone() for key, value in network.state_dict().items()}
-    step, first = 0, 1
-    if resume is not None:
-        network.load_state_dict(resume["network"])
-        optimiser.load_state_dict(resume["optimiser"])
-        average, step, first = {k: v.to(device) for k, v in resume["average"].items()}, resume["step"], resume["epoch"] + 1
-    for epoch in range(first, settings.epochs + 1):
-        start, losses = time.perf_counter(), []
+    training = _Training(network, settings, resume)
+    for epoch in range(training.epoch + 1, settings.epochs + 1):
+        start = time.perf_counter()
+        train_loss = training.learn(epoch, batches(epoch), progress)
+        scores = training.validate(validation(epoch))
+        yield EpochResult(
+            epoch=epoch,
+            train_loss=train_loss,
+            rate=training.optimiser.param_groups[0]["lr"],
+            seconds=time.perf_counter() - start,
+            weights=_copied(training.average),
+            resume=training.state(),
+            at_once=training.at_once,
+            **scores,
+        )
+
+
+class _Training:
+    """The network, its optimiser and its moving average, epoch after epoch."""
+
+    def __init__(self, network: nn.Module, settings: FitSettings, resume: dict[str, Any] | None) -> None:
+        self.network, self.settings = network, settings
+        self.device = next(network.parameters()).device
+        self.optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.fp16)
+        self.average = _copied(network.state_dict())
+        self.step, self.epoch, self.at_once = 0, 0, None
+        if self.device.type == "cuda":  # the same seed, the same result
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        if resume is not None:
+            network.load_state_dict(resume["network"])
+            self.optimiser.load_state_dict(resume["optimiser"])
+            self.scaler.load_state_dict(resume["scaler"])
+            self.average = {key: value.to(self.device) for key, value in resume["average"].items()}
+            self.step, self.epoch, self.at_once = resume["step"], resume["epoch"], resume["at_once"]
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": _copied(self.network.state_dict()),
+            "optimiser": copy.deepcopy(self.optimiser.state_dict()),
+            "scaler": self.scaler.state_dict(),
+            "average": _copied(self.average),
+            "step": self.step,
+            "epoch": self.epoch,
+            "at_once": self.at_once,
+        }
+
+    def learn(self, epoch: int, batches: Batches, progress: Progress) -> float:
+        """One epoch; returns the mean loss."""
+        settings, losses = self.settings, list[float]()
         torch.manual_seed(settings.seed * 100_003 + epoch)  # dropout
         generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
-        network.train()
-        for crops, classes in batches(epoch):
-            optimiser.param_groups[0]["lr"] = _rate(step, settings)
-            crops = settings.augmentation(crops, generator).to(device, memory_format=torch.channels_last)
-            losses.append(_step(network, optimiser, crops, classes.to(device), settings))
-            step += 1
-            _blend(average, network.state_dict(), min(settings.average, step / (step + 9)))
+        _prepare(self.network, head_only=epoch <= settings.head_epochs)
+        for crops, classes in batches:
+            self.optimiser.param_groups[0]["lr"] = _rate(self.step, settings)
+            crops = settings.augmentation(crops.to(self.device), generator).to(memory_format=memory_order(self.device))
+            losses.append(self._learn_batch(crops, classes.to(self.device)))
+            self.step += 1
+            _blend(self.average, self.network.state_dict(), min(settings.average, self.step / (self.step + 9)))
             progress((epoch - 1) + len(losses) / settings.steps, settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
         if not losses:
             raise InputError(f"Training: wanted cells to train on, found no batch in epoch {epoch}.")
-        scores = _validate(network, average, validation(epoch), settings)
-        yield EpochResult(
-            epoch=epoch,
-            train_loss=float(np.mean(losses)),
-            rate=optimiser.param_groups[0]["lr"],
-            seconds=time.perf_counter() - start,
-            weights=_copied(average),
-            resume={
-                "network": _copied(network.state_dict()),
-                "optimiser": copy.deepcopy(optimiser.state_dict()),
-                "average": _copied(average),
-                "step": step,
-                "epoch": epoch,
-            },
-            **scores,
-        )
+        self.epoch = epoch
+        return float(np.mean(losses))
+
+    def _learn_batch(self, crops: Tensor, classes: Tensor) -> float:
+        """One step of the optimiser. Where memory runs out fewer crops are computed at once, and their gradients added."""
+        while True:
+            try:
+                return self._step(crops, classes)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            now = min(self.at_once or len(crops), len(crops))
+            if now < 4:
+                raise TrainingStopped(f"There is not enough memory for {now} crops at once. Use a smaller network or smaller crops.")
+            self.at_once = math.ceil(now / 2)
+            self.optimiser.zero_grad()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _step(self, crops: Tensor, classes: Tensor) -> float:
+        pieces, loss = math.ceil(len(crops) / (self.at_once or len(crops))), 0.0
+        self.optimiser.zero_grad()
+        for some, truth in zip(crops.tensor_split(pieces), classes.tensor_split(pieces), strict=True):
+            loss += self._backward(some, truth, len(some) / len(crops))
+        self.scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.grad is not None], self.settings.clip)
+        if not self.settings.fp16 and not torch.isfinite(norm):  # with fp16 the scaler skips such a step and scales less
+            raise TrainingStopped(f"The gradient became {float(norm)}: the learning rate ({self.settings.rate:g}) may be too large.")
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        return loss
+
+    def _backward(self, crops: Tensor, classes: Tensor, share: float) -> float:
+        """Add the gradients of some crops, weighted by their share of the batch; returns their part of the loss."""
+        settings = self.settings
+        with _quick(self.network, self.device):
+            with _arithmetic(self.device, settings.bf16, settings.fp16):
+                logits = self.network(crops)[:, 0].float()
+            wanted = classes.float() * (1 - settings.smoothing) + settings.smoothing / 2
+            weight = torch.tensor(settings.positive_weight, device=self.device)
+            loss = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight) * share
+            if not torch.isfinite(loss):
+                why = f"the learning rate ({settings.rate:g}) may be too large, or a crop holds values that are no numbers."
+                raise TrainingStopped(f"The loss became {float(loss.detach())}: {why}")
+            self.scaler.scale(loss).backward()
+        return float(loss.detach())
+
+    def validate(self, batches: Batches) -> dict[str, Any]:
+        """Score the averaged weights, then put the network's own back."""
+        own = _copied(self.network.state_dict())
+        self.network.load_state_dict(self.average)
+        classes, logits = score(self.network, batches, bf16=self.settings.bf16, fp16=self.settings.fp16)
+        self.network.load_state_dict(own)
+        if len(np.unique(classes)) < 2:
+            raise InputError(f"Validation: wanted cells of both classes, found {len(classes)} cells of one.")
+        logits = logits.astype(np.float64)
+        probabilities = 1 / (1 + np.exp(-logits))
+        threshold = youden_threshold(classes, probabilities)
+        return {
+            "val_loss": float(np.mean(np.logaddexp(0, logits) - classes * logits)),
+            "val_auc": roc_auc(classes, logits),
+            "val_accuracy": accuracy(classes, probabilities, threshold),
+            "threshold": threshold,
+            "probabilities": probabilities,
+        }
 
 
 def reestimate_statistics(network: nn.Module, batches: Batches, progress: Progress = silent) -> None:
@@ -151,61 +247,38 @@ def reestimate_statistics(network: nn.Module, batches: Batches, progress: Progre
         norm.momentum = momentum
 
 
-def score(network: nn.Module, batches: Batches, *, bf16: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def score(network: nn.Module, batches: Batches, *, bf16: bool = False, fp16: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Classes and logits (each (N,)) of the cells in ``batches``; the network is left in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
     classes, logits = [], []
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+    with torch.no_grad(), _arithmetic(device, bf16, fp16):
         for crops, truth in batches:
-            logits.append(network(crops.to(device, memory_format=torch.channels_last))[:, 0].float().cpu().numpy())
+            logits.append(network(crops.to(device, memory_format=memory_order(device)))[:, 0].float().cpu().numpy())
             classes.append(truth.numpy())
     return np.concatenate(classes), np.concatenate(logits)
 
 
-def _step(network: nn.Module, optimiser: torch.optim.Optimizer, crops: Tensor, classes: Tensor, settings: FitSettings) -> float:
-    with _arithmetic(network, settings):
-        with torch.autocast(crops.device.type, torch.bfloat16, enabled=settings.bf16):
-            logits = network(crops)[:, 0].float()
-        wanted = classes.float() * (1 - settings.smoothing) + settings.smoothing / 2
-        weight = torch.tensor(settings.positive_weight, device=crops.device)
-        loss = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
-        if not torch.isfinite(loss):
-            raise TrainingStopped(
-                f"The loss became {float(loss.detach())}: the learning rate ({settings.rate:g}) may be too large, or a crop holds values that are no numbers."
-            )
-        optimiser.zero_grad()
-        loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-    optimiser.step()
-    return float(loss.detach())
+def _prepare(network: nn.Module, head_only: bool) -> None:
+    """Training mode; with ``head_only`` everything before the last layer stays as it is, batch statistics too."""
+    network.train()
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(not head_only or name.startswith("_fc."))
+    for module in network.modules():
+        if head_only and isinstance(module, nn.BatchNorm2d):
+            module.eval()
 
 
-def _arithmetic(network: nn.Module, settings: FitSettings) -> AbstractContextManager[Any]:
-    stack = ExitStack()
-    if next(network.parameters()).device.type == "cpu":
-        from core.classifier.depthwise import quick_backward
-
-        stack.enter_context(quick_backward(network))
-    return stack
+def _arithmetic(device: torch.device, bf16: bool, fp16: bool) -> Any:
+    return torch.autocast(device.type, torch.float16 if fp16 else torch.bfloat16) if bf16 or fp16 else nullcontext()
 
 
-def _validate(network: nn.Module, average: dict[str, Tensor], batches: Batches, settings: FitSettings) -> dict[str, float]:
-    """Score the averaged weights, then put the network's own back."""
-    own = _copied(network.state_dict())
-    network.load_state_dict(average)
-    classes, logits = score(network, batches, bf16=settings.bf16)
-    network.load_state_dict(own)
-    if len(np.unique(classes)) < 2:
-        raise InputError(f"Validation: wanted cells of both classes, found {len(classes)} cells of one.")
-    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    threshold = youden_threshold(classes, probabilities)
-    return {
-        "val_loss": float(np.mean(np.logaddexp(0, logits) - classes * logits)),
-        "val_auc": roc_auc(classes, logits),
-        "val_accuracy": accuracy(classes, probabilities, threshold),
-        "threshold": threshold,
-    }
+def _quick(network: nn.Module, device: torch.device) -> Any:
+    if device.type != "cpu":
+        return nullcontext()
+    from core.classifier.depthwise import quick_backward
+
+    return quick_backward(network)
 
 
 def _rate(step: int, settings: FitSettings) -> float:

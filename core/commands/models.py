@@ -19,7 +19,7 @@ def register(commands: Any) -> None:
     adding.add_argument("--kind", choices=("segmenter", "classifier"))
     for name, words in (("mean", "training mean"), ("std", "training standard deviation"), ("threshold", "decision threshold")):
         adding.add_argument(f"--{name}", type=float, help=f"{words}, for a classifier file that does not carry it")
-    actions.add_parser("download", help="download a model of the Cellpose zoo").add_argument("name")
+    actions.add_parser("download", help="download a model of the Cellpose zoo, or start weights (imagenet-efficientnet-b4)").add_argument("name")
     actions.add_parser("verify", help="compare models with their recorded hashes").add_argument("name", nargs="?")
 
 
@@ -34,7 +34,9 @@ def run(given: argparse.Namespace) -> object:
     if given.action == "add":
         return library.add_model(Path(given.file), name=given.name, kind=given.kind, mean=given.mean, std=given.std, threshold=given.threshold).path
     if given.action == "download":
-        return library.download_model(given.name, Bar()).path
+        from core.stages.downloading import run as download
+
+        return download({"name": given.name}, Bar())
     _verify(library, given.name)
     return None
 

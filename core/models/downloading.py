@@ -53,8 +53,8 @@ def download_model(name: str, progress: Progress = silent, base_url: str | None 
     url = _address(name, base_url)
     with new_folder(name) as scratch:
         weights = scratch / ZOO[name].file
-        with _explained(url, name):
-            _fetch(url, weights, name, progress)
+        with explained(url, f"You can download it elsewhere and import the file: python -m core models add FILE --name {name}"):
+            fetch(url, weights, name, progress)
         check_file(weights, "segmenter")
         _compare(folder, weights, url)
         model = zoo_model(name)
@@ -71,7 +71,8 @@ def _address(name: str, base_url: str | None) -> str:
     return url
 
 
-def _fetch(url: str, target: Path, name: str, progress: Progress) -> None:
+def fetch(url: str, target: Path, name: str, progress: Progress) -> None:
+    """Stream ``url`` into the new file ``target``."""
     request = urllib.request.Request(url, headers={"User-Agent": "Senescope", "Accept-Encoding": "identity"})
     with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=_certificates()) as answer:
         if url.startswith("https:") and not answer.geturl().startswith("https:"):
@@ -91,7 +92,7 @@ def _copy(answer: Any, target: Path, total: int, name: str, progress: Progress) 
         while chunk := answer.read(CHUNK):
             done += len(chunk)
             if done > LARGEST:
-                raise InputError(f"{name}: the file is larger than {LARGEST / MB:.0f} MB, so it is no Cellpose model.")
+                raise InputError(f"{name}: the file is larger than {LARGEST / MB:.0f} MB, so it is no model.")
             with file_errors(target, "write"):
                 file.write(chunk)
             progress(done / MB, max(total, done) / MB, name)
@@ -99,9 +100,8 @@ def _copy(answer: Any, target: Path, total: int, name: str, progress: Progress) 
 
 
 @contextlib.contextmanager
-def _explained(url: str, name: str) -> Iterator[None]:
-    """Say in one line why a download failed and what else can be done."""
-    other = f"You can download it elsewhere and import the file: python -m core models add FILE --name {name}"
+def explained(url: str, other: str) -> Iterator[None]:
+    """Say in one line why a download failed, and ``other``: what else can be done."""
     try:
         yield
     except urllib.error.HTTPError as error:

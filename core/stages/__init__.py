@@ -30,6 +30,7 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "evaluate": _lazy("evaluating"),
     "demo": _lazy("demonstrating"),
     "tune": _lazy("tuning"),
+    "train": _lazy("training"),
     "export": _lazy("exporting"),
     "dataset": _lazy("collecting"),
     "import_crops": _lazy("crop_folders"),

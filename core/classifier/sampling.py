@@ -1,0 +1,57 @@
+"""Which crops an epoch sees in which order, and which epoch is the best one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+T = TypeVar("T")
+
+
+def epoch_order(classes: ArrayLike, batch: int, seed: int, epoch: int, *, balanced: bool = False) -> NDArray[np.int64]:
+    """Indices of the crops of an epoch, always the same for a seed and an epoch.
+
+    Every crop once; with ``balanced`` as many draws, with replacement, half of them from each class. A batch of one crop, of
+    which batch normalisation has no statistics, is left out at the end.
+    """
+    truth = np.asarray(classes)
+    rng = np.random.default_rng((seed, epoch))
+    order = rng.permutation(len(truth))
+    if balanced:
+        sides = [np.flatnonzero(truth == c) for c in (0, 1)]
+        half = len(truth) // 2
+        order = rng.permutation(np.concatenate([rng.choice(side, n) for side, n in zip(sides, (len(truth) - half, half), strict=True)]))
+    return order[: len(order) - (len(order) % batch == 1)].astype(np.int64)
+
+
+def steps_of(cells: int, batch: int) -> int:
+    """Batches of an epoch of ``cells`` crops."""
+    return -(-(cells - (cells % batch == 1)) // batch)
+
+
+def positive_weight(classes: ArrayLike) -> float:
+    """Weight of class 1 in the loss that gives both classes the same say."""
+    truth = np.asarray(classes).astype(bool)
+    return float((~truth).sum() / truth.sum())
+
+
+def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
+    """Index of the row of largest ``val_auc``; of equal ones that of the smallest ``val_loss``."""
+    return min(range(len(history)), key=lambda k: (-history[k]["val_auc"], history[k]["val_loss"]))
+
+
+def stalled(history: Sequence[Mapping[str, Any]], patience: int) -> bool:
+    """Whether the last ``patience`` epochs (0: never) brought no better one."""
+    return bool(patience) and len(history) - 1 - best_epoch(history) >= patience
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one prepared in a thread while the present one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        end = object()
+        waiting = pool.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]

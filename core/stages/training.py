@@ -1,0 +1,306 @@
+"""Train: a dataset in, a run out: its history epoch by epoch, and the classifier of its best epoch."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from core.errors import InputError
+from core.models import add_model
+from core.models.model import Model
+from core.options import command, settings_from
+from core.progress import Progress, silent
+from core.report import csv_bytes, write_csv
+from core.settings import TrainSettings
+from core.stages.datasets import OpenDataset, open_dataset
+from core.stages.evaluating import chosen_dataset
+from core.stages.training_card import card, remarks, scores
+from core.stages.training_start import FoundStart, find_start, is_simulated
+from core.statistics.calibration import apply_temperature, fit_temperature
+from core.statistics.thresholds import choose_threshold
+from core.tables import TRAINING_HISTORY, VALIDATED_CELLS, typed
+from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_atomic, write_json
+from core.workspace.layout import PARTIAL, checked_name
+
+if TYPE_CHECKING:
+    from core.classifier.training import EpochResult, FitSettings
+
+BEST, LAST, STATE, STOP, OUTCOME = "best.pt", "last.pt", "state.pt", "stop", "outcome.json"
+RATES: Final = {"scratch": 1e-3, "trained": 3e-4}
+
+
+def run(params: dict[str, Any], progress: Progress) -> Path:
+    """``params``: ``experiment``, ``settings`` (TrainSettings), ``dataset``, or ``resume`` alone (a run that was interrupted)."""
+    settings = settings_from(TrainSettings, params.get("settings") or {})
+    return train(Path(params["experiment"]), settings, params.get("dataset"), params.get("resume"), progress)
+
+
+def train(path: Path, settings: TrainSettings, dataset_id: str | None = None, resume: str | None = None, progress: Progress = silent) -> Path:
+    """Train a classifier on a dataset of the experiment (by default the newest) and return the folder of the run.
+
+    A finished run of the same inputs is returned at once, an interrupted one goes on after its last epoch, also by its id
+    in ``resume``, with the settings it was begun with.
+
+    Raises
+    ------
+    InputError
+        No dataset, too few cells or one class only in training or validation, start weights of another network, a damaged
+        checkpoint, a loss that is no number, a full disk.
+    """
+    experiment = Experiment(path)
+    if resume:
+        if (path / "runs" / checked_name(resume, "run") / "settings.json").is_file():
+            return path / "runs" / resume
+        settings, dataset_id = _begun(experiment, resume)
+    product = chosen_dataset(experiment, dataset_id)
+    dataset = open_dataset(product.path)
+    check_cells(dataset)
+    start = find_start(settings.start, settings.network)
+    payload = {"settings": vars(settings) | {"start": start.sha256 or settings.start}, "dataset": product.id}
+    about: dict[str, Any] = {
+        "command": command("train", path, settings, dataset=product.id),
+        "upstream": {"dataset": product.id},
+        "models": {"start": start.record} if start.record else {},
+    }
+    try:
+        with publish(experiment, "runs", resume or product_id(settings.network, payload), settings, **about) as partial:
+            _Run(dataset, settings, start, partial.path, is_simulated(experiment, dataset, product.settings), progress).make(about["command"])
+    except AlreadyPublished as ready:
+        return ready.path
+    return partial.final
+
+
+def unfinished(experiment: Experiment) -> list[str]:
+    """Runs that were begun and not finished, the one touched last first."""
+    found = [(file.stat().st_mtime, file.parent.name.removesuffix(PARTIAL)) for file in (experiment.path / "runs").glob(f"*{PARTIAL}/settings.json")]
+    return [name for _, name in sorted(found, reverse=True)]
+
+
+def stop_early(experiment: Experiment, run_id: str) -> None:
+    """Let an unfinished run end after the epoch it is in (or, when it is resumed, at once) with its best epoch so far."""
+    folder = _partial(experiment, run_id)
+    if not (folder / STATE).is_file():
+        raise InputError(f"{run_id}: no epoch is finished yet, so there is nothing to keep.")
+    write_atomic(folder / STOP, b"")
+
+
+def add_to_library(product: Product, name: str) -> Model:
+    """Take the best epoch of a finished run into the model library."""
+    outcome = read_json(product.path / OUTCOME)
+    text = (product.path / "card.md").read_text(encoding="utf-8").replace(f"# {product.id}", f"# {name}", 1)
+    return add_model(product.path / BEST, name=name, kind="classifier", summary=outcome["summary"], card=text)
+
+
+def _partial(experiment: Experiment, run_id: str) -> Path:
+    folder = experiment.path / "runs" / f"{checked_name(run_id, 'run')}{PARTIAL}"
+    if not (folder / "settings.json").is_file():
+        raise InputError(f"{experiment.name}: no unfinished run {run_id!r}. Unfinished: {', '.join(unfinished(experiment)) or 'none'}.")
+    return folder
+
+
+def _begun(experiment: Experiment, run_id: str) -> tuple[TrainSettings, str]:
+    record = read_json(_partial(experiment, run_id) / "settings.json")
+    return settings_from(TrainSettings, record["settings"]), record["upstream"]["dataset"]
+
+
+def check_cells(dataset: OpenDataset) -> None:
+    """InputError where a class is missing in training or validation, saying which culture has it."""
+    manifest = dataset.manifest
+    for split, least in (("train", 2), ("validation", 1)):
+        classes = dataset.classes[dataset.rows(split)]
+        found = [int((classes == c).sum()) for c in (0, 1)]
+        if min(found) >= least:
+            continue
+        rare = int(np.argmin(found))
+        name = dataset.statistics["class_names"][rare]
+        cultures = sorted(set(manifest.loc[manifest["class"] == rare, "group"]))
+        where = {0: f"The dataset has no {name} cell.", 1: f"All {name} cells are of one culture, {', '.join(cultures)}, which cannot be in two sets."}
+        raise InputError(
+            f"{dataset.path.name}: wanted at least {least} {name} cell{'s' * (least > 1)} in the {split} set, found {found[rare]} "
+            f"beside {found[1 - rare]} of the other class. {where.get(len(cultures), f'There are {name} cells in {len(cultures)} cultures.')} "
+            "Build the dataset with more cultures, or place them by hand (--assign)."
+        )
+
+
+class _Run:
+    """One training on its way: the steps share the folder, the settings and what listens to the progress."""
+
+    def __init__(self, dataset: OpenDataset, settings: TrainSettings, start: FoundStart, folder: Path, simulated: bool, progress: Progress) -> None:
+        from core.classifier.crop_data import CropData
+        from core.classifier.devices import chosen_device
+
+        self.dataset, self.settings, self.start, self.folder, self.simulated, self.progress = dataset, settings, start, folder, simulated, progress
+        self.device = chosen_device(settings.device)
+        self.train, self.held = (CropData(dataset.crops, dataset.classes, dataset.rows(split)) for split in ("train", "validation"))
+        self.rows: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+
+    def make(self, how: str) -> None:
+        if (self.folder / OUTCOME).is_file():  # interrupted between its last file and its name
+            return
+        self.learn()
+        self.finish(how)
+        for left in (STATE, STOP):
+            (self.folder / left).unlink(missing_ok=True)
+        self.progress(1, 1, "done")
+
+    def learn(self) -> None:
+        """Epoch after epoch, until the last one, no better ones, or a wish to stop; every one is kept as it comes."""
+        from core.classifier.sampling import best_epoch
+        from core.classifier.training import TrainingStopped, fit
+
+        state = self.state()
+        self.progress(0, self.settings.epochs, "loading the network")
+        if self.ended():
+            return
+        try:
+            for result in fit(self.network(), self.batches, self.validation, self.plan(), resume=state, progress=self.progress):
+                self.rows.append(result.row())
+                self.note(result)
+                self.keep(result, better=best_epoch(self.rows) == len(self.rows) - 1)
+                if self.ended():
+                    return
+        except TrainingStopped as stopped:
+            raise InputError(f"{stopped}{_rescue(self.folder, len(self.rows))}") from stopped
+
+    def state(self) -> dict[str, Any] | None:
+        """The state after the last finished epoch; the history is that of the state, whatever else was written."""
+        from core.classifier.states import load_state
+
+        if not (self.folder / STATE).is_file():
+            return None
+        state = load_state(self.folder / STATE)
+        self.rows, self.notes = state.pop("history"), state.pop("notes")
+        self.write_history()
+        return state
+
+    def ended(self) -> bool:
+        return bool(self.rows) and self.reason() != ""
+
+    def reason(self) -> str:
+        """Why no further epoch is wanted; "" where one is."""
+        from core.classifier.sampling import stalled
+
+        if len(self.rows) >= self.settings.epochs:
+            return "all epochs are done"
+        if (self.folder / STOP).is_file():
+            return "it was stopped by hand"
+        return f"the last {self.settings.patience} epochs were no better on the validation cells" if stalled(self.rows, self.settings.patience) else ""
+
+    def network(self) -> Any:
+        from core.classifier.devices import memory_order
+        from core.classifier.starting import starting_network
+
+        one = self.settings
+        network = starting_network(one.network, self.dataset.crops.crop_px, self.start.weights, dropout=one.dropout, seed=one.seed)
+        return network.to(self.device, memory_format=memory_order(self.device))  # type: ignore[call-overload]
+
+    def plan(self) -> "FitSettings":
+        """The settings in the words of ``fit``."""
+        from core.classifier.augmentation import Augmentation
+        from core.classifier.devices import chosen_precision
+        from core.classifier.sampling import positive_weight, steps_of
+        from core.classifier.training import FitSettings
+
+        one, trained = self.settings, self.start.weights is not None
+        steps, precision = steps_of(len(self.train), one.batch), chosen_precision(one.precision, self.device)
+        same = {name: getattr(one, name) for name in ("epochs", "weight_decay", "smoothing", "clip", "average", "seed")}
+        changes = {name: getattr(one, name) for name in ("rotate", "scale", "brightness", "contrast", "blur_px", "noise")}
+        return FitSettings(
+            **same,
+            steps=steps,
+            rate=one.rate or RATES["trained" if trained else "scratch"],
+            warmup=round(one.warmup * steps),
+            head_epochs=one.head_epochs if trained else 0,
+            positive_weight=positive_weight(self.train.classes[self.train.indices]) if one.balance == "weights" else 1.0,
+            bf16=precision == "bf16",
+            fp16=precision == "fp16",
+            augmentation=Augmentation(**changes),
+        )
+
+    def batches(self, epoch: int) -> Iterator[Any]:
+        from core.classifier.sampling import ahead, epoch_order
+
+        one, classes = self.settings, self.train.classes[self.train.indices]
+        return ahead(self.train.batches(one.batch, epoch_order(classes, one.batch, one.seed, epoch, balanced=one.balance == "sampler")))
+
+    def validation(self, epoch: int) -> Iterator[Any]:
+        from core.classifier.sampling import ahead
+
+        return ahead(self.held.batches(self.settings.batch))
+
+    def note(self, result: "EpochResult") -> None:
+        if result.at_once and not any(f"{result.at_once} cells" in one for one in self.notes):
+            words = f"Memory did not hold {self.settings.batch} cells at once: from epoch {result.epoch} on {result.at_once} cells are computed at a time"
+            self.notes.append(f"{words}, and their gradients are added.")
+
+    def keep(self, result: "EpochResult", better: bool) -> None:
+        """The state is written last of what a resumed training needs: a kill before it repeats the epoch, with the same result."""
+        from core.classifier.checkpoint import save_checkpoint
+        from core.classifier.states import save_state
+
+        checkpoint = self.checkpoint(result)
+        save_checkpoint(self.folder / LAST, checkpoint)
+        if better:
+            save_checkpoint(self.folder / BEST, checkpoint)
+            write_csv(self.folder / "validation.csv", self.validated(result.probabilities))
+        save_state(self.folder / STATE, result.resume | {"history": self.rows, "notes": self.notes})
+        self.write_history()
+
+    def checkpoint(self, result: "EpochResult") -> Any:
+        from core.classifier.checkpoint import Checkpoint
+
+        about = self.dataset.statistics
+        return Checkpoint(
+            architecture=self.settings.network,
+            crop_px=self.dataset.crops.crop_px,
+            mean=self.dataset.crops.mean,
+            std=self.dataset.crops.std,
+            intensity=about["intensity"],
+            pixel_size_um=about["pixel_size_um"],
+            threshold=result.threshold,
+            class_names=tuple(about["class_names"]),
+            card={"dataset": self.dataset.path.name, "epoch": result.epoch, "network": self.settings.network, "start": self.settings.start},
+            simulated=self.simulated,
+            state={key: value.cpu() for key, value in result.weights.items()},
+        )
+
+    def validated(self, probabilities: np.ndarray) -> pd.DataFrame:
+        """``tables.VALIDATED_CELLS``."""
+        rows = self.dataset.manifest.iloc[self.held.indices][["cell_id", "sample", "class"]]
+        return typed(rows.assign(crop=self.held.indices, senescence_probability=probabilities), VALIDATED_CELLS)
+
+    def write_history(self) -> None:
+        write_atomic(self.folder / "history.csv", csv_bytes(typed(pd.DataFrame(self.rows), TRAINING_HISTORY)))
+
+    def finish(self, how: str) -> None:
+        """Temperature and threshold on the validation cells, into the best checkpoint; the card; why it ended."""
+        from core.classifier.checkpoint import load_checkpoint, save_checkpoint
+        from core.classifier.sampling import best_epoch
+        from core.report import read_csv
+
+        cells = read_csv(self.folder / "validation.csv", VALIDATED_CELLS)
+        truth, raw = cells["class"].to_numpy(dtype=np.int64), cells["senescence_probability"].to_numpy(dtype=float)
+        temperature = fit_temperature(truth, raw)
+        threshold = choose_threshold(truth, apply_temperature(raw, temperature), "youden")
+        row, said = self.rows[best_epoch(self.rows)], [*remarks(self.dataset, self.settings, self.start, self.simulated), *self.notes]
+        found = scores(row, threshold, temperature, truth)
+        name = self.folder.name.removesuffix(PARTIAL)
+        summary = f"{self.settings.network} trained on {len(self.train)} cells of {self.dataset.path.name}; validation AUC {row['val_auc']:.3f}."
+        text = card(name, summary, self.dataset, self.settings, self.start, found, said, how, self.reason())
+        best = load_checkpoint(self.folder / BEST)
+        about = best.card | {"summary": summary, "validation": found, "remarks": said}
+        save_checkpoint(self.folder / BEST, replace(best, temperature=temperature, threshold=threshold.value, card=about))
+        write_atomic(self.folder / "card.md", text.encode("utf-8"))
+        outcome = {"summary": summary, "ended": self.reason(), "remarks": said, "simulated": self.simulated, "device": str(self.device), **found}
+        write_json(self.folder / OUTCOME, outcome)
+
+
+def _rescue(folder: Path, epochs: int) -> str:
+    if not epochs:
+        return " No epoch was finished. Train again with other settings."
+    name = folder.name.removesuffix(PARTIAL)
+    return f" The {epochs} finished epochs are kept: train again with other settings, or keep the best of them (--resume {name} --finish)."

@@ -1,0 +1,298 @@
+"""From a dataset to a run: what it holds, what happens when it is interrupted, and what is refused."""
+
+import errno
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from core.__main__ import main
+from core.classifier.checkpoint import load_checkpoint
+from core.errors import Cancelled, InputError
+from core.models import find_model
+from core.options import command
+from core.report import read_csv
+from core.settings import DatasetSettings, TrainSettings
+from core.stages import training
+from core.stages.crop_folders import import_folder
+from core.stages.evaluating import chosen_model
+from core.stages.training import add_to_library, stop_early, train, unfinished
+from core.tables import TRAINING_HISTORY, VALIDATED_CELLS
+from core.workspace import Experiment, create_experiment
+
+QUICK = TrainSettings(network="efficientnet-b0", epochs=3, batch=8, rate=3e-3, average=0.8, dropout=0.0, blur_px=0.0, patience=0, device="cpu")
+SAME = ["epoch", "train_loss", "val_loss", "val_auc", "val_accuracy", "threshold", "rate"]
+
+
+def pictures(folder: Path, cells: dict[str, int], seed: int = 0, halves: tuple[int, int] = (4, 10)) -> Path:
+    """Cells cut elsewhere: bright squares, large where senescent. ``cells``: set/class -> how many."""
+    rng = np.random.default_rng(seed)
+    for place, n in cells.items():
+        for k in range(n):
+            half = halves["/senescent" in place]
+            pixels = np.zeros((40, 40), np.uint8)
+            middle = slice(20 - half, 20 + half)
+            pixels[middle, middle] = rng.integers(90, 200, (2 * half, 2 * half))
+            file = folder / place / f"{place.replace('/', '_')}_{k}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(file)
+    return folder
+
+
+EVEN = {f"{split}/{name}": n for split, n in (("train", 12), ("val", 6), ("test", 4)) for name in ("senescent", "not_senescent")}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment with a dataset of 32 px crops; do not change it."""
+    folder = tmp_path_factory.mktemp("ready")
+    import_folder(pictures(folder / "crops", EVEN), folder / "lab", DatasetSettings(crop_px=32))
+    return folder / "lab"
+
+
+@pytest.fixture(scope="module")
+def trained(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of three epochs, in an experiment of its own; do not change it."""
+    return train(Path(copytree(ready, tmp_path_factory.mktemp("trained") / "lab")), QUICK)
+
+
+@pytest.fixture
+def lab(ready: Path, tmp_path: Path) -> Path:
+    """A copy of the experiment that a test may change."""
+    return Path(copytree(ready, tmp_path / "lab"))
+
+
+def dataset_of(lab: Path, cells: dict[str, int]) -> Path:
+    """Another experiment whose dataset has these cells."""
+    import_folder(pictures(lab / "crops", cells), lab, DatasetSettings(crop_px=32))
+    return lab
+
+
+def history(folder: Path) -> pd.DataFrame:
+    return read_csv(folder / "history.csv", TRAINING_HISTORY)
+
+
+def outcome(folder: Path) -> dict:
+    return json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
+
+
+def after_epoch(wanted: int) -> Callable[[float, float, str], None]:
+    """A listener that cancels within the epoch after ``wanted``."""
+
+    def listen(done: float, total: float, item: str = "") -> None:
+        if done > wanted and item.startswith("epoch"):
+            raise Cancelled
+
+    return listen
+
+
+def test_a_run_holds_what_is_needed_to_judge_and_use_it(trained: Path) -> None:
+    rows = history(trained)
+    assert list(rows["epoch"]) == [1, 2, 3]
+    assert rows[SAME].notna().all().all()
+    assert (rows["seconds"] > 0).all()
+    assert {p.name for p in trained.iterdir()} == {"history.csv", "best.pt", "last.pt", "settings.json", "card.md", "validation.csv", "outcome.json"}
+    best, about = load_checkpoint(trained / "best.pt"), outcome(trained)
+    data = trained.parents[1] / "datasets" / json.loads((trained / "settings.json").read_text(encoding="utf-8"))["upstream"]["dataset"]
+    statistics = json.loads((data / "statistics.json").read_text(encoding="utf-8"))
+    assert (best.crop_px, best.mean, best.std, best.intensity) == (32, statistics["mean"], statistics["std"], "range")
+    assert (best.threshold, best.temperature) == (about["threshold"], about["temperature"])
+    assert about["val_auc"] == rows["val_auc"].max()
+    assert load_checkpoint(trained / "last.pt").card["epoch"] == 3
+    assert "AUC" in (trained / "card.md").read_text(encoding="utf-8")
+
+
+def test_the_kept_probabilities_are_those_of_the_best_checkpoint(trained: Path) -> None:
+    from core.classifier.prediction import Classifier
+    from core.stages.datasets import open_dataset
+
+    cells = read_csv(trained / "validation.csv", VALIDATED_CELLS)
+    data = open_dataset(next((trained.parents[1] / "datasets").iterdir()))
+    assert list(cells["crop"]) == list(data.rows("validation"))
+    checkpoint = replace(load_checkpoint(trained / "best.pt"), temperature=1.0)
+    found = Classifier(checkpoint, "cpu", engine="pytorch").predict(data.crops.batch(cells["crop"].to_numpy(dtype=int)))
+    np.testing.assert_allclose(cells["senescence_probability"].to_numpy(dtype=float), found, atol=1e-4)
+
+
+def test_the_same_training_is_not_done_twice(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training._Run, "make", None)
+    assert train(trained.parents[1], QUICK) == trained
+    assert train(trained.parents[1], QUICK, resume=trained.name) == trained
+
+
+def test_an_interrupted_run_goes_on_to_the_same_history_and_weights(lab: Path, trained: Path) -> None:
+    with pytest.raises(Cancelled):
+        train(lab, QUICK, progress=after_epoch(1))
+    [name] = unfinished(Experiment(lab))
+    assert list(history(lab / "runs" / f"{name}.partial")["epoch"]) == [1]
+    made = train(lab, TrainSettings(), resume=name)  # its own settings count, not the defaults
+    pd.testing.assert_frame_equal(history(made)[SAME], history(trained)[SAME], check_exact=True)
+    one, other = load_checkpoint(made / "best.pt"), load_checkpoint(trained / "best.pt")
+    assert all(torch.equal(value, other.state[key]) for key, value in one.state.items())
+    assert (one.threshold, one.temperature) == (other.threshold, other.temperature)
+
+
+def test_a_kill_between_two_files_repeats_the_epoch(lab: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import core.classifier.states as states
+
+    saved, save = [], states.save_state
+
+    def dies(path: Path, state: dict) -> None:
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(path)
+        save(path, state)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(states, "save_state", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train(lab, QUICK)
+    pd.testing.assert_frame_equal(history(train(lab, QUICK))[SAME], history(trained)[SAME], check_exact=True)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_product(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(InputError, match="disk is full"):
+            train(lab, QUICK)
+    assert Experiment(lab).products("runs") == []
+    assert not list((lab / "runs").glob("*/*.part*"))
+    assert len(history(train(lab, replace(QUICK, epochs=1)))) == 1
+
+
+def test_a_run_stopped_by_hand_keeps_its_best_epoch(lab: Path) -> None:
+    with pytest.raises(Cancelled):
+        train(lab, QUICK, progress=after_epoch(1))
+    [name] = unfinished(Experiment(lab))
+    stop_early(Experiment(lab), name)
+    made = train(lab, QUICK, resume=name)
+    assert len(history(made)) == 1
+    assert outcome(made)["ended"] == "it was stopped by hand"
+    with pytest.raises(InputError, match="no unfinished run"):
+        stop_early(Experiment(lab), name)
+
+
+def test_training_ends_where_validation_gets_no_better(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.classifier.sampling.best_epoch", lambda rows: 0)
+    made = train(lab, replace(QUICK, patience=1))
+    assert len(history(made)) == 2
+    assert "no better" in outcome(made)["ended"]
+
+
+def test_from_other_weights_the_head_learns_first(lab: Path, trained: Path) -> None:
+    made = train(lab, replace(QUICK, start=str(trained / "best.pt"), epochs=1))
+    before, after = (load_checkpoint(folder / "last.pt").state for folder in (trained, made))
+    start = load_checkpoint(trained / "best.pt").state
+    assert torch.equal(after["_conv_stem.weight"], start["_conv_stem.weight"])
+    assert not torch.equal(after["_fc.weight"], start["_fc.weight"])
+    assert before.keys() == after.keys()
+    record = json.loads((made / "settings.json").read_text(encoding="utf-8"))
+    assert record["models"]["start"]["file"] == "best.pt"
+
+
+class NoNumber:
+    """Stands in for torch.nn.functional: a loss as a rate that is too large makes it."""
+
+    @staticmethod
+    def binary_cross_entropy_with_logits(logits: torch.Tensor, *given: object, **more: object) -> torch.Tensor:
+        return logits.sum() * float("nan")
+
+
+def test_nan_stops_with_the_reason_and_the_best_epoch_can_be_kept(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(done: float, total: float, item: str = "") -> None:
+        if done > 1:
+            monkeypatch.setattr("core.classifier.training.F", NoNumber)
+
+    with pytest.raises(InputError, match=r"loss became nan: the learning rate \(0.003\)[\s\S]*The 1 finished epochs are kept"):
+        train(lab, QUICK, progress=breaks)
+    assert Experiment(lab).products("runs") == []
+    [name] = unfinished(Experiment(lab))
+    assert main(["train", str(lab), "--resume", name, "--finish"]) == 0
+    assert len(history(lab / "runs" / name)) == 1
+
+
+def test_one_class_only_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"at least 2 .*senescent cells in the train set, found 0"):
+        train(dataset_of(tmp_path / "lab", {**EVEN, "train/senescent": 0, "val/senescent": 0, "test/senescent": 1}), QUICK)
+
+
+def test_three_cells_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="wanted at least"):
+        train(dataset_of(tmp_path / "lab", {"train/senescent": 1, "train/not_senescent": 1, "val/senescent": 1}), QUICK)
+
+
+def test_a_culture_that_is_the_only_one_of_its_class_is_named(tmp_path: Path) -> None:
+    cells = {"train/senescent/old0": 6} | {f"{split}/not_senescent/young{split}": 6 for split in ("train", "val", "test")}
+    with pytest.raises(InputError, match=r"All senescent cells are of one culture, old0, which cannot be in two sets"):
+        train(dataset_of(tmp_path / "lab", cells), QUICK)
+
+
+def test_missing_crops_and_no_dataset_are_refused(lab: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no dataset yet"):
+        train(create_experiment(tmp_path / "empty").path, QUICK)
+    next((lab / "datasets").glob("*/crops/pixels.bin")).unlink()
+    with pytest.raises(InputError, match="damaged"):
+        train(lab, QUICK)
+
+
+def test_a_crop_smaller_than_every_cell_is_said(tmp_path: Path) -> None:
+    import_folder(pictures(tmp_path / "crops", EVEN, halves=(17, 19)), tmp_path / "lab", DatasetSettings(crop_px=32))
+    made = train(tmp_path / "lab", replace(QUICK, epochs=1))
+    assert any("Every cell is larger than the crop" in one for one in outcome(made)["remarks"])
+
+
+def test_weights_of_another_network_and_damaged_ones_are_refused(lab: Path, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"wanted start weights of efficientnet-b1, found those of efficientnet-b0"):
+        train(lab, replace(QUICK, network="efficientnet-b1", start=str(trained / "best.pt")))
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes((trained / "best.pt").read_bytes()[:5000])
+    with pytest.raises(InputError, match="damaged"):
+        train(lab, replace(QUICK, start=str(broken)))
+    with pytest.raises(InputError, match="models download imagenet-efficientnet-b0"):
+        train(lab, replace(QUICK, start="imagenet"))
+    with pytest.raises(InputError, match="no classifier named"):
+        train(lab, replace(QUICK, start="nonsense"))
+
+
+def test_a_damaged_state_is_refused(lab: Path) -> None:
+    with pytest.raises(Cancelled):
+        train(lab, QUICK, progress=after_epoch(1))
+    [name] = unfinished(Experiment(lab))
+    (lab / "runs" / f"{name}.partial" / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(InputError, match="state of the training is damaged"):
+        train(lab, QUICK)
+
+
+def test_the_best_epoch_goes_to_the_library_and_can_be_judged(trained: Path) -> None:
+    experiment = Experiment(trained.parents[1])
+    model = add_to_library(experiment.product("runs", trained.name), "mine")
+    assert (model.kind, model.simulated) == ("classifier", False)
+    assert model.card.startswith("# mine\n")
+    assert find_model("mine", "classifier").sha256 == model.sha256
+    assert chosen_model(experiment, trained.name).sha256 == model.sha256
+
+
+def test_the_command_line(lab: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = command("train", lab, replace(QUICK, epochs=1)).split()[3:]
+    assert main(words) == 0
+    out, told = capsys.readouterr()
+    assert (Path(out.strip()) / "best.pt").is_file()
+    assert "Best epoch 1; all epochs are done." in told
+    assert main(["train", str(lab), "--resume", "nothing"]) == 2
+    assert "no unfinished run 'nothing'" in capsys.readouterr().err
+    assert main(["train", str(lab), "--finish"]) == 2
