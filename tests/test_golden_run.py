@@ -11,7 +11,7 @@ import pytest
 
 from core.images import read_labels
 from core.report import read_csv
-from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES
+from core.tables import ANNOTATED_CELLS, ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,3 +81,20 @@ def test_the_recorded_command_gives_the_same_product(assessed: tuple[Path, Path]
     assert core(*words) == assessed[1]
     assert settings["models"]["classifier"]["sha256"]
     assert settings["models"]["segmenter"]["sha256"]
+
+
+def test_stain_becomes_a_class_for_every_cell(assessed: tuple[Path, Path]) -> None:
+    """True outlines and stain images in, classes out; the classes are those that the simulation put in."""
+    experiment, _ = assessed
+    core("add", experiment, "--labels", experiment / "truth" / "labels")
+    made = core("annotate", experiment, "--threshold", "auto")
+    truth = read_csv(experiment / "truth" / "cells.csv", {"fov_id": "str", "label": "Int64", "stained": "Int64"})
+    cells = read_csv(made / "cells.csv", ANNOTATED_CELLS).merge(truth[["fov_id", "label", "stained"]], on=["fov_id", "label"])
+    assert len(cells) == len(truth)
+    seen = cells[cells["class"].notna()]
+    assert len(seen) >= 0.8 * len(cells)
+    stained = seen["stained"] == 1
+    assert (seen.loc[stained, "class"].mean() + 1 - seen.loc[~stained, "class"].mean()) / 2 >= 0.9
+    assert pd.read_csv(made / "annotation.csv")["class"].tolist() == seen["class"].tolist()
+    assert core("annotate", experiment, "--threshold", "0.2") != made
+    assert core(*json.loads((made / "settings.json").read_text(encoding="utf-8"))["command"].split()[3:]) == made
