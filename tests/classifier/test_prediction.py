@@ -19,9 +19,46 @@ def test_probabilities_are_those_of_the_library(checkpoint, crops):
     network.eval()
     with torch.no_grad():
         wanted = torch.sigmoid(network(torch.from_numpy(crops)[:, None]))[:, 0].numpy()
-    found = Classifier(checkpoint, device="cpu").predict(crops)
+    found = Classifier(checkpoint, device="cpu", engine="pytorch").predict(crops)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_openvino_gives_the_probabilities_of_pytorch(checkpoint, crops):
+    pytest.importorskip("openvino", reason="the quick engine is not installed")
+    quick = Classifier(checkpoint, device="cpu", engine="openvino")
+    assert quick.about.startswith("openvino")
+    assert Classifier(checkpoint, device="cpu").about == quick.about
+    exact = Classifier(checkpoint, device="cpu", engine="pytorch")
+    assert exact.about.startswith("pytorch")
+    np.testing.assert_allclose(quick.predict(crops), exact.predict(crops), atol=1e-4)
+
+
+def test_without_openvino_pytorch_does_the_work_and_says_so(checkpoint, crops, monkeypatch):
+    def missing():
+        raise ImportError
+
+    monkeypatch.setattr("core.inference._openvino", missing)
+    fallback = Classifier(checkpoint, device="cpu")
+    assert "OpenVINO is not installed" in fallback.about
+    np.testing.assert_array_equal(fallback.predict(crops), Classifier(checkpoint, device="cpu", engine="pytorch").predict(crops))
+    with pytest.raises(InputError, match="OpenVINO is not installed"):
+        Classifier(checkpoint, device="cpu", engine="openvino")
+
+
+def test_where_memory_runs_out_fewer_crops_are_computed_at_once(checkpoint, crops):
+    classifier = Classifier(checkpoint, device="cpu", engine="pytorch")
+    wanted, network, seen = classifier.predict(crops), classifier._network, []
+
+    def small(x):
+        seen.append(len(x))
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return network(x)
+
+    classifier._network = small
+    np.testing.assert_allclose(classifier.predict(crops), wanted, atol=1e-6)
+    assert seen == [5, 2, 2, 1]
 
 
 def test_equal_from_call_to_call_and_in_any_batch(checkpoint, crops):
@@ -34,7 +71,8 @@ def test_equal_from_call_to_call_and_in_any_batch(checkpoint, crops):
 
 def test_bf16_is_near(checkpoint, crops):
     exact = Classifier(checkpoint, device="cpu").predict(crops)
-    np.testing.assert_allclose(Classifier(checkpoint, device="cpu", precision="bf16").predict(crops), exact, atol=0.02)
+    for engine in ("auto", "pytorch"):
+        np.testing.assert_allclose(Classifier(checkpoint, device="cpu", precision="bf16", engine=engine).predict(crops), exact, atol=0.02)
 
 
 def test_no_crops_give_no_probabilities(checkpoint):
@@ -46,6 +84,8 @@ def test_crops_of_another_size_and_unknown_precision_are_refused(checkpoint):
         Classifier(checkpoint, device="cpu").predict(np.zeros((1, 32, 32), np.float32))
     with pytest.raises(InputError, match="int8"):
         Classifier(checkpoint, precision="int8")
+    with pytest.raises(InputError, match="onnx"):
+        Classifier(checkpoint, engine="onnx")
 
 
 def test_progress_can_cancel(checkpoint, crops):
@@ -57,7 +97,7 @@ def test_progress_can_cancel(checkpoint, crops):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        Classifier(checkpoint, device="cpu").predict(np.concatenate([crops] * 4), listen)
+        Classifier(checkpoint, device="cpu", engine="pytorch").predict(np.concatenate([crops] * 4), listen)
     assert seen == [(0, 20), (8, 20)]
 
 

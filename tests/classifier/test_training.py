@@ -113,3 +113,51 @@ def test_batch_statistics_are_the_mean_over_the_batches():
     torch.testing.assert_close(stem.running_mean, torch.stack([f.mean((0, 2, 3)) for f in features]).mean(0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(stem.running_var, torch.stack([f.var((0, 2, 3)) for f in features]).mean(0), rtol=1e-3, atol=1e-5)
     assert stem.momentum == 0.2
+
+
+def test_where_memory_runs_out_gradients_of_smaller_pieces_are_added(monkeypatch):
+    frozen = FitSettings(epochs=1, steps=1, warmup=0, head_epochs=1, augmentation=GENTLE)  # batch statistics stand still
+    one = [toy(1)]
+    whole = next(fit(network(), lambda _: one, validation, frozen))
+    net, seen = network(), []
+    forward = net.forward
+
+    def small(x):
+        seen.append(len(x))
+        if net.training and len(x) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(x)
+
+    monkeypatch.setattr(net, "forward", small)
+    pieces = next(fit(net, lambda _: one, validation, frozen))
+    assert seen[:6] == [16, 8, 4, 4, 4, 4]
+    assert (whole.at_once, pieces.at_once) == (None, 4)
+    assert pieces.train_loss == pytest.approx(whole.train_loss, rel=1e-5)
+    torch.testing.assert_close(pieces.weights["_fc.weight"], whole.weights["_fc.weight"], rtol=1e-4, atol=1e-5)
+
+
+def test_without_memory_for_two_crops_it_ends(monkeypatch):
+    net = network()
+
+    def full(x):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(net, "forward", full)
+    with pytest.raises(TrainingStopped, match="not enough memory"):
+        list(fit(net, training, validation, SETTINGS))
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
+    net = network()
+    monkeypatch.setattr(net, "forward", lambda x: x.reshape(3, 5, 7))
+    with pytest.raises(RuntimeError, match="shape"):
+        list(fit(net, training, validation, SETTINGS))
+
+
+def test_the_head_learns_alone_at_first():
+    settings = FitSettings(epochs=2, steps=5, head_epochs=1, warmup=0, average=0.0, augmentation=GENTLE)
+    before = network().state_dict()
+    first, second = (r.weights for r in fit(network(), training, validation, settings))
+    moved = [[key for key, value in after.items() if not torch.equal(value, before[key])] for after in (first, second)]
+    assert set(moved[0]) == {"_fc.weight", "_fc.bias"}
+    assert {"_conv_stem.weight", "_bn0.running_mean"} <= set(moved[1])

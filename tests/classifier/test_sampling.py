@@ -1,0 +1,47 @@
+"""The order of the crops, the best epoch, early stopping."""
+
+import numpy as np
+import pytest
+
+from core.classifier.sampling import ahead, best_epoch, epoch_order, positive_weight, stalled, steps_of
+
+CLASSES = np.array([0] * 9 + [1] * 3)
+
+
+def test_an_epoch_shows_every_crop_once_in_an_order_of_its_own():
+    first, again, second = (epoch_order(CLASSES, 4, 7, epoch) for epoch in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert sorted(first) == list(range(12))
+    assert first.tolist() != second.tolist()
+
+
+def test_a_balanced_epoch_draws_half_of_each_class():
+    drawn = CLASSES[epoch_order(CLASSES, 4, 0, 1, balanced=True)]
+    assert (len(drawn), drawn.sum()) == (12, 6)
+
+
+@pytest.mark.parametrize(("cells", "batch", "kept", "steps"), [(12, 4, 12, 3), (13, 4, 12, 3), (14, 4, 14, 4), (2, 8, 2, 1), (1, 8, 0, 0)])
+def test_a_last_batch_of_one_crop_is_left_out(cells, batch, kept, steps):
+    assert len(epoch_order(np.zeros(cells), batch, 0, 1)) == kept
+    assert steps_of(cells, batch) == steps
+
+
+def test_classes_get_the_same_say():
+    assert positive_weight(CLASSES) == 3.0
+
+
+def test_the_best_epoch_is_that_of_largest_auc_then_smallest_loss():
+    rows = [{"val_auc": a, "val_loss": loss} for a, loss in ((0.7, 0.1), (0.9, 0.5), (0.9, 0.4), (0.8, 0.2))]
+    assert best_epoch(rows) == 2
+    assert [stalled(rows, patience) for patience in (0, 1, 2)] == [False, True, False]
+
+
+def test_prepared_ahead_they_are_the_same_and_an_error_arrives():
+    assert list(ahead(iter(range(5)))) == list(range(5))
+
+    def broken():
+        yield 1
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(ahead(broken()))
