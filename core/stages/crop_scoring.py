@@ -87,4 +87,4 @@ def _so_far(file: Path, cells: int) -> np.memmap:
     scores = np.load(file, mmap_mode="r+")
     if scores.shape != (cells,):
         raise InputError(f"{file}: the unfinished evaluation is damaged; delete {file.parent}.")
-    return scores  # type: ignore[no-any-return]
+    return scores
