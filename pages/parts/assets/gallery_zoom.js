@@ -1,0 +1,47 @@
+/* A larger view of the current cell; the same keys work in it. */
+
+class Zoom {
+  constructor(gallery) {
+    this.gallery = gallery;
+    this.image = made('img', '', { alt: 'The current cell, larger' });
+    this.title = made('b');
+    this.said = made('span', 'said');
+    this.wide = true;
+    const close = made('button', 'tool', { type: 'button', 'aria-label': 'Close (Enter)' }, '✕');
+    const wider = made('button', 'tool', { type: 'button' }, 'Nearer / wider (W)');
+    close.addEventListener('click', () => this.close());
+    wider.addEventListener('click', () => this.widen());
+    this.keys = made('div', 'zoom-keys');
+    this.node = made('dialog', 'zoom', {}, made('div', 'zoom-head', {}, this.title, this.said, wider, close), this.image, this.keys);
+    this.node.addEventListener('click', (event) => event.target === this.node && this.close());
+    this.node.addEventListener('close', () => gallery.node.focus({ preventScroll: true }));
+  }
+
+  toggle() { this.node.open ? this.close() : this.open(); }
+
+  open() {
+    if (!this.gallery.card || this.node.open) return;
+    this.node.showModal();
+    this.refresh();
+  }
+
+  close() { this.node.close(); }
+
+  widen() {
+    this.wide = !this.wide;
+    this.refresh();
+  }
+
+  refresh() {
+    const { card, model, data } = this.gallery;
+    if (!this.node.open) return;
+    if (!card) return this.close();
+    const own = model.own(card.spec);
+    this.image.src = this.gallery.address(card.spec, { side: 640, wide: this.wide, bare: !this.gallery.outlined });
+    this.image.style.aspectRatio = `${data.views.length}`;
+    this.node.style.setProperty('--views', data.views.length);
+    this.title.textContent = `Cell ${card.spec.label} of ${card.spec.field}`;
+    this.said.textContent = own ? `${DECISIONS[own].mark} ${DECISIONS[own].name}` : 'undecided';
+    this.node.dataset.decision = own || '';
+  }
+}
