@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -38,7 +39,8 @@ def _wrong(predictions: pd.DataFrame, threshold: float) -> list[tuple[str, pd.Da
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def sheet(folder: Path, cells: tuple[str, ...]) -> object:
+def sheet(folder: Path, cells: tuple[str, ...]) -> np.ndarray:
+    """Pictures of the cells on one sheet, uint8 (Y, X)."""
     dataset = open_dataset(folder)
     places = {cell: i for i, cell in enumerate(dataset.manifest["cell_id"])}
     return contact_sheet([picture_of(dataset.crops, places[cell], bits=8) for cell in cells if cell in places], row=4)
