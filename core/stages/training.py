@@ -13,14 +13,11 @@ from core.models import add_model
 from core.models.model import Model
 from core.options import command, settings_from
 from core.progress import Progress, silent
-from core.report import csv_bytes, write_csv
+from core.report import csv_bytes, read_csv, write_csv
 from core.settings import TrainSettings
 from core.stages.datasets import OpenDataset, open_dataset
-from core.stages.evaluating import chosen_dataset
 from core.stages.training_card import card, remarks, scores
 from core.stages.training_start import FoundStart, find_start, is_simulated
-from core.statistics.calibration import apply_temperature, fit_temperature
-from core.statistics.thresholds import choose_threshold
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS, typed
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_atomic, write_json
 from core.workspace.layout import PARTIAL, checked_name
@@ -50,6 +47,8 @@ def train(path: Path, settings: TrainSettings, dataset_id: str | None = None, re
         No dataset, too few cells or one class only in training or validation, start weights of another network, a damaged
         checkpoint, a loss that is no number, a full disk.
     """
+    from core.stages.evaluating import chosen_dataset  # with torch, which the page that shows runs does without
+
     experiment = Experiment(path)
     if resume:
         if (path / "runs" / checked_name(resume, "run") / "settings.json").is_file():
@@ -280,7 +279,8 @@ class _Run:
         """Temperature and threshold on the validation cells, into the best checkpoint; the card; why it ended."""
         from core.classifier.checkpoint import load_checkpoint, save_checkpoint
         from core.classifier.sampling import best_epoch
-        from core.report import read_csv
+        from core.statistics.calibration import apply_temperature, fit_temperature
+        from core.statistics.thresholds import choose_threshold
 
         cells = read_csv(self.folder / "validation.csv", VALIDATED_CELLS)
         truth, raw = cells["class"].to_numpy(dtype=np.int64), cells["senescence_probability"].to_numpy(dtype=float)

@@ -1,19 +1,21 @@
 """What a run says of itself: scores, remarks, the model card."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.settings import TrainSettings
 from core.stages.datasets import OpenDataset
 from core.stages.training_start import FoundStart
-from core.statistics.thresholds import Threshold
+
+if TYPE_CHECKING:
+    from core.statistics.thresholds import Threshold
 
 SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
-def scores(row: Mapping[str, Any], threshold: Threshold, temperature: float, truth: np.ndarray) -> dict[str, Any]:
+def scores(row: Mapping[str, Any], threshold: "Threshold", temperature: float, truth: np.ndarray) -> dict[str, Any]:
     """What the best epoch reached on the validation cells."""
     return {
         "best_epoch": int(row["epoch"]),

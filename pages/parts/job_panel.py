@@ -27,6 +27,7 @@ TITLES = {
     "import_crops": "Taking over crops",
     "download": "Downloading",
     "tune": "Fine-tuning",
+    "train": "Training",
 }
 
 

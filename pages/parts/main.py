@@ -24,6 +24,7 @@ page = st.navigation(
         st.Page(PAGES / "assess.py", title="Assess", icon=":material/biotech:", default=True),
         st.Page(PAGES / "segment.py", title="Segment", icon=":material/gesture:", url_path="segment"),
         st.Page(PAGES / "dataset.py", title="Dataset", icon=":material/dataset:", url_path="dataset"),
+        st.Page(PAGES / "train.py", title="Train", icon=":material/school:", url_path="train"),
         st.Page(PAGES / "evaluate.py", title="Evaluate", icon=":material/fact_check:", url_path="evaluate"),
         st.Page(PAGES / "experiments.py", title="Experiments", icon=":material/folder_open:", url_path="experiments"),
         st.Page(PAGES / "models.py", title="Models", icon=":material/model_training:", url_path="models"),

@@ -9,15 +9,22 @@ import streamlit as st
 from pages.parts.choose import choose_model
 
 
-def settings_form(kinds: Mapping[str, type], key: str, start: Mapping[str, Any] | None = None, columns: int = 3, expanded: bool = False) -> list[Any]:
+def settings_form(
+    kinds: Mapping[str, type],
+    key: str,
+    start: Mapping[str, Any] | None = None,
+    columns: int = 3,
+    expanded: bool = False,
+    fixed: Mapping[str, Any] | None = None,
+) -> list[Any]:
     """Show one widget a setting of the dataclasses ``kinds`` (title -> class) and return what is chosen, one instance each.
 
     Settings that name a model come first, side by side, with what to know of the model; the others follow folded up.
-    ``start`` replaces defaults, e.g. by the settings of an earlier run.
+    ``start`` replaces defaults, e.g. by the settings of an earlier run; ``fixed`` are values that the page asks for itself.
     """
-    start, values = start or {}, {}
+    start, values = start or {}, dict(fixed or {})
     every = [one for kind in kinds.values() for one in fields(kind)]
-    models = [one for one in every if one.metadata.get("kind")]
+    models = [one for one in every if one.metadata.get("kind") and one.name not in values]
     for one, column in zip(models, st.columns(max(1, len(models))), strict=False):
         with column:
             values[one.name] = choose_model(one.metadata["kind"], one.metadata["label"], f"{key}-{one.name}", str(start.get(one.name, one.default)))

@@ -1,0 +1,131 @@
+"""A new training on the page: dataset, network, where to start, settings; and trainings that were interrupted."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.errors import InputError
+from core.models import list_models
+from core.models.imagenet import PREFIX, imagenet_path
+from core.options import command
+from core.settings import NETWORKS, TrainSettings
+from core.stages.training import stop_early, unfinished
+from core.workspace import Experiment, allowed_path, allowed_roots, read_json
+from pages.parts import address
+from pages.parts.choose import FROM_FILE, choose, settings_like
+from pages.parts.dataset_plan import show_counts, show_warnings
+from pages.parts.job_panel import submit
+from pages.parts.settings_form import settings_form
+from pages.parts.words import product_words
+
+SCRATCH, IMAGENET = "scratch", "imagenet"
+STARTS = {SCRATCH: "Nothing: random weights", IMAGENET: "ImageNet: weights that know photographs", FROM_FILE: FROM_FILE}
+SPEED = {"efficientnet-b0": "B0, quick", "efficientnet-b4": "B4, usual", "efficientnet-b7": "B7, slow"}
+
+
+def prepare(experiment: Experiment) -> None:
+    datasets = {one.id: one for one in experiment.products("datasets")}
+    if not datasets:
+        st.info("A classifier learns from cells of known class, and this experiment has no dataset of them yet.", icon=":material/dataset:")
+        address.link("dataset", "Build a dataset", icon=":material/dataset:", experiment=experiment.name)
+        return
+    interrupted(experiment)
+    st.subheader("1 · Dataset", anchor=False)
+    chosen = choose("Dataset", list(datasets), "dataset", lambda one: product_words(datasets[one]), default=next(iter(datasets)))
+    report = read_json(datasets[chosen].path / "report.json")
+    show_counts(report["counts"])
+    with st.expander(f"What to beware of ({len(report['warnings'])})", icon=":material/warning:") if report["warnings"] else st.container():
+        show_warnings(report["warnings"])
+    st.subheader("2 · Network", anchor=False)
+    like = settings_like(experiment, "runs")
+    network, start = choose_network(like)
+    fixed = {"network": network, "start": start}
+    [settings] = settings_form({"Training": TrainSettings}, f"train-{experiment.name}-{address.read('like')}", like, fixed=fixed)
+    st.subheader("3 · Train", anchor=False)
+    if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not start):
+        submit("train", {"experiment": str(experiment.path), "settings": asdict(settings), "dataset": chosen}, str(experiment.path))
+        st.rerun()
+    st.caption("The training runs on this server: the page can be closed, and a stopped training goes on after its last epoch.")
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        st.code(command("train", experiment.path, settings, dataset=chosen), language="bash", wrap_lines=True)
+
+
+def choose_network(like: dict[str, Any]) -> tuple[str, str]:
+    """The network, and where it starts ("" where that cannot be used)."""
+    models = [model.name for model in list_models("classifier") if model.path]
+    files = [FROM_FILE] if allowed_roots() else []
+    options = [SCRATCH, IMAGENET, *models, *files]
+    before = str(like.get("start", SCRATCH))
+    left, right = st.columns(2)
+    picked = right.selectbox(
+        "Start from", options, index=options.index(before) if before in options else 0, format_func=lambda one: STARTS.get(one, one), key="train-start"
+    )
+    file = right.text_input("File of weights", value=before if files and before not in options else "", key="train-file") if picked == FROM_FILE else ""
+    start = _usable(file) if picked == FROM_FILE else picked
+    known = _network_of(start) if start in models else ""
+    default = known or str(like.get("network", TrainSettings.network))
+    network = left.selectbox(
+        "Network",
+        NETWORKS,
+        index=NETWORKS.index(default),
+        format_func=lambda one: SPEED.get(one, one.removeprefix("efficientnet-").upper()),
+        help="EfficientNet B0 to B7: the larger, the slower, and the more cells it needs.",
+        key=f"train-network-{known}",
+        disabled=bool(known),
+    )
+    if known:
+        left.caption(f"{start} is of this network.")
+    return str(network), "" if start == IMAGENET and not _imagenet(str(network)) else start
+
+
+def _usable(text: str) -> str:
+    try:
+        return str(allowed_path(text)) if text else ""
+    except InputError as problem:
+        st.error(str(problem), icon=":material/error:")
+        return ""
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking at the model …")
+def _network_of(name: str) -> str:
+    from core.classifier.checkpoint import load_checkpoint
+
+    model = next(model for model in list_models("classifier") if model.name == name)
+    assert model.path is not None
+    return load_checkpoint(model.path).architecture
+
+
+def _imagenet(network: str) -> bool:
+    """True where the weights are on this machine; else the way to get them."""
+    path: Path = imagenet_path(network)
+    if path.is_file():
+        return True
+    st.info(f"The ImageNet weights of {network} are not on this machine yet. They are downloaded once, from GitHub.", icon=":material/download:")
+    if st.button("Download", icon=":material/download:"):
+        submit("download", {"name": PREFIX + network})
+        st.rerun()
+    return False
+
+
+def interrupted(experiment: Experiment) -> None:
+    """Trainings that were begun and not finished: go on, or keep what they have."""
+    names = unfinished(experiment)
+    if not names:
+        return
+    with st.container(border=True):
+        st.markdown(":material/pause_circle: **Interrupted training**" if len(names) == 1 else ":material/pause_circle: **Interrupted trainings**")
+        name = st.selectbox("Interrupted training", names, label_visibility="collapsed") if len(names) > 1 else names[0]
+        folder = experiment.path / "runs" / f"{name}.partial"
+        done = max(0, len((folder / "history.csv").read_text(encoding="utf-8-sig").splitlines()) - 1) if (folder / "history.csv").is_file() else 0
+        wanted = read_json(folder / "settings.json")["settings"]["epochs"]
+        st.caption(f"{name}: {done} of {wanted} epochs done.")
+        with st.container(horizontal=True):
+            resume = st.button("Resume", type="primary", icon=":material/play_arrow:")
+            finish = st.button("Keep its best epoch", icon=":material/check:", disabled=not done, help="Ends the training here.")
+    if finish:
+        stop_early(experiment, str(name))
+    if resume or finish:
+        submit("train", {"experiment": str(experiment.path), "resume": name}, str(experiment.path))
+        st.rerun()

@@ -1,0 +1,106 @@
+"""A finished training on the page: what it reached, its curves, examples, other runs beside it, the way to the library."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import InputError
+from core.report import csv_bytes
+from core.stages.training import BEST, OUTCOME, add_to_library
+from core.workspace import Experiment, Product, read_json
+from pages.parts import address
+from pages.parts.results import how_made
+from pages.parts.train_examples import show_examples
+from pages.parts.train_live import read_history, show_curves
+from pages.parts.words import when
+
+
+def show_run(experiment: Experiment, product: Product) -> None:
+    """Headline, remarks, what to do next, tabs."""
+    outcome, history = read_json(product.path / OUTCOME), read_history(product.path)
+    assert history is not None  # a published run has its history
+    st.markdown(f"#### {outcome['summary']}")
+    for text in outcome["remarks"]:
+        st.warning(text, icon=":material/warning:")
+    _headline(outcome)
+    _next_steps(experiment, product)
+    names = ["Curves", "Examples", "Compare runs", "Model card", "How it was made"]
+    curves, examples, others, card, made = st.tabs(names)
+    with curves:
+        show_curves({product.id: history}, int(history["epoch"].max()), "run")
+        st.caption(f"The best epoch was {outcome['best_epoch']}; the training ended because {outcome['ended']}.")
+        st.download_button("history.csv", data=lambda: csv_bytes(history), file_name=f"{product.id} history.csv", mime="text/csv", on_click="ignore")
+    with examples:
+        show_examples(experiment.path / "datasets" / product.settings["upstream"]["dataset"], product.path)
+    with others:
+        compare(experiment, product)
+    with card:
+        st.markdown((product.path / "card.md").read_text(encoding="utf-8").split("\n", 1)[1])
+    with made:
+        how_made(product, "run")
+
+
+def _headline(outcome: dict[str, Any]) -> None:
+    shown = {
+        "ROC AUC": f"{outcome['val_auc']:.3f}",
+        "Accuracy": f"{outcome['val_accuracy']:.1%}",
+        "Decision threshold": f"{outcome['threshold']:.2f}",
+        "Best epoch": str(outcome["best_epoch"]),
+    }
+    for column, (label, value) in zip(st.columns(4), shown.items(), strict=True):
+        column.metric(label, value)
+    st.caption(
+        f"On the {outcome['val_cells']} validation cells, {outcome['val_senescent']} of them senescent. They chose the epoch and the threshold, so these "
+        "numbers flatter a little; the test cells, which chose nothing, are looked at on the page Evaluate."
+    )
+
+
+def _next_steps(experiment: Experiment, product: Product) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.popover("Add to the model library", icon=":material/library_add:", type="primary"):
+            name = st.text_input("Name in the library", value=f"{experiment.name}-{product.id}".replace(" ", "-"), key=f"name-{product.id}").strip()
+            if st.button("Add", type="primary", key="add-run", disabled=not name):
+                _add(product, name)
+        if st.button("Evaluate on the test cells", icon=":material/fact_check:"):
+            address.open_page("evaluate", experiment=experiment.name, evaluation="new")
+        st.download_button(
+            "Weights", data=lambda: (product.path / BEST).read_bytes(), file_name=f"{product.id}.pt", icon=":material/download:", on_click="ignore"
+        )
+
+
+def _add(product: Product, name: str) -> None:
+    try:
+        model = add_to_library(product, name)
+    except InputError as problem:
+        st.error(str(problem), icon=":material/error:")
+        return
+    st.success(f"{model.name} is in the library.", icon=":material/check:")
+    address.link("models", "Open its card", icon=":material/model_training:", model=model.name)
+
+
+def compare(experiment: Experiment, product: Product) -> None:
+    """Curves and numbers of several runs of the experiment."""
+    runs = {one.id: one for one in experiment.products("runs")}
+    if len(runs) < 2:
+        st.info("This is the only run of the experiment so far. Train again with other settings to compare.", icon=":material/info:")
+        return
+    chosen = st.multiselect("Runs", list(runs), default=list(runs)[:5], key="compare-runs")
+    histories = {one: history for one in chosen if (history := read_history(runs[one].path)) is not None}
+    if histories:
+        show_curves(histories, max(int(one["epoch"].max()) for one in histories.values()), "compare")
+    st.dataframe(pd.DataFrame([_row(runs[one]) for one in chosen]), hide_index=True)
+
+
+def _row(run: Product) -> dict[str, Any]:
+    record, outcome = run.settings, read_json(run.path / OUTCOME)
+    return {
+        "Run": run.id,
+        "Dataset": record["upstream"]["dataset"],
+        "Network": record["settings"]["network"],
+        "Start": record["settings"]["start"],
+        "Best epoch": outcome["best_epoch"],
+        "ROC AUC": round(outcome["val_auc"], 4),
+        "Accuracy": round(outcome["val_accuracy"], 4),
+        "Made": when(run.created),
+    }

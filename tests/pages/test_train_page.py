@@ -1,0 +1,194 @@
+"""Train: nothing to learn from, a new training, the training as it goes, interrupted ones, a finished run."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.jobs import JobStore
+from core.report import read_csv, write_csv
+from core.settings import DatasetSettings, TrainSettings
+from core.stages.crop_folders import import_folder
+from core.tables import MANIFEST, TRAINING_HISTORY, VALIDATED_CELLS, typed
+from core.workspace import Experiment, publish, write_json
+
+Open = Callable[..., AppTest]
+Words = Callable[[AppTest], str]
+Click = Callable[[AppTest, str], AppTest]
+QUICK = TrainSettings(network="efficientnet-b0", epochs=9)
+
+
+@pytest.fixture
+def dataset(workspace: Path, tmp_path: Path) -> Path:
+    """A dataset of 24 crops cut elsewhere, in the experiment "lab"."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for name in ("senescent", "not_senescent"):
+            for k in range(4):
+                file = tmp_path / "crops" / split / name / f"{split}_{name}_{k}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(1, 255, (24, 24)).astype(np.uint8)).save(file)
+    return import_folder(tmp_path / "crops", workspace / "lab", DatasetSettings(crop_px=32))
+
+
+@pytest.fixture
+def lab(dataset: Path) -> Experiment:
+    return Experiment(dataset.parents[1])
+
+
+def history(epochs: int) -> pd.DataFrame:
+    rows = {"epoch": range(1, epochs + 1), "train_loss": 0.6, "val_loss": 0.5, "val_auc": [0.7 + 0.05 * k for k in range(epochs)], "val_accuracy": 0.75}
+    return typed(pd.DataFrame(rows).assign(seconds=62.0, threshold=0.4, rate=1e-3), TRAINING_HISTORY)
+
+
+def fill(folder: Path, dataset: Path, epochs: int) -> None:
+    """What a training of so many epochs has written."""
+    write_csv(folder / "history.csv", history(epochs))
+    manifest = read_csv(dataset / "manifest.csv", MANIFEST)
+    held = manifest[manifest["split"] == "validation"]
+    cells = held[["cell_id", "sample", "class"]].assign(crop=held.index, senescence_probability=np.linspace(0.1, 0.9, len(held)))
+    write_csv(folder / "validation.csv", typed(cells, VALIDATED_CELLS))
+    (folder / "state.pt").write_bytes(b"state")
+
+
+@pytest.fixture
+def begun(lab: Experiment, dataset: Path) -> str:
+    """A training that was interrupted after two epochs; its id."""
+    with contextlib.suppress(KeyboardInterrupt), publish(lab, "runs", "run-1", QUICK, upstream={"dataset": dataset.name}) as partial:
+        fill(partial.path, dataset, 2)
+        raise KeyboardInterrupt
+    return "run-1"
+
+
+@pytest.fixture
+def finished(lab: Experiment, dataset: Path) -> Callable[[str], str]:
+    """Publish a run of three epochs under a name."""
+
+    def make(name: str = "run-2") -> str:
+        from core.classifier.checkpoint import Checkpoint, save_checkpoint
+        from core.classifier.network import build_network
+
+        with publish(lab, "runs", name, QUICK, upstream={"dataset": dataset.name}, command="python -m core train lab") as partial:
+            fill(partial.path, dataset, 3)
+            state = build_network("efficientnet-b0", 32).state_dict()
+            save_checkpoint(partial.path / "best.pt", Checkpoint("efficientnet-b0", 32, 0.1, 0.2, "range", None, 0.4, state=state))
+            (partial.path / "card.md").write_text(f"# {name}\n\nWhat it was trained on.\n", encoding="utf-8")
+            numbers = {"best_epoch": 3, "val_auc": 0.8, "val_accuracy": 0.75, "threshold": 0.41, "val_cells": 8, "val_senescent": 4}
+            words = {"summary": "B0 trained on 8 cells.", "ended": "all epochs are done", "remarks": ["There are only 4 validation cells."]}
+            write_json(partial.path / "outcome.json", numbers | words)
+        return name
+
+    return make
+
+
+def test_without_a_dataset_it_leads_to_the_page_that_builds_one(open_page: Open, experiment: Experiment, words: Words) -> None:
+    app = open_page("train", experiment=experiment.name)
+    assert "no dataset of them yet" in words(app)
+    assert not [b for b in app.button if b.label == "Train"]
+    assert "There is no experiment yet" not in words(app)
+
+
+def test_train_is_a_job_with_what_was_chosen(open_page: Open, lab: Experiment, dataset: Path, store: JobStore, words: Words, click: Click) -> None:
+    app = open_page("train", experiment=lab.name)
+    assert [m.label for m in app.metric] == ["Training", "Validation", "Test"]
+    next(s for s in app.selectbox if s.label == "Network").set_value("efficientnet-b0").run()
+    next(n for n in app.number_input if n.label == "Epochs").set_value(7).run()
+    assert f"train {lab.path} --network efficientnet-b0 --epochs 7 --dataset {dataset.name}" in app.code[0].value
+    click(app, "Train")
+    [job] = store.active()
+    assert job.stage == "train"
+    assert job.params["settings"] == asdict(TrainSettings(network="efficientnet-b0", epochs=7))
+    assert job.params["dataset"] == dataset.name
+
+
+def test_weights_that_are_not_here_can_be_downloaded(open_page: Open, lab: Experiment, store: JobStore, words: Words, click: Click) -> None:
+    app = open_page("train", experiment=lab.name)
+    next(s for s in app.selectbox if s.label == "Start from").set_value("imagenet").run()
+    assert "ImageNet weights of efficientnet-b4 are not on this machine" in words(app)
+    assert next(b for b in app.button if b.label == "Train").disabled
+    click(app, "Download")
+    [job] = store.active()
+    assert (job.stage, job.params["name"]) == ("download", "imagenet-efficientnet-b4")
+
+
+def test_a_model_of_the_library_brings_its_network(open_page: Open, lab: Experiment, words: Words) -> None:
+    app = open_page("train", experiment=lab.name)
+    next(s for s in app.selectbox if s.label == "Start from").set_value("demo-simulated").run()
+    assert "demo-simulated is of this network" in words(app)
+    network = next(s for s in app.selectbox if s.label == "Network")
+    assert (network.value, network.disabled) == ("efficientnet-b4", True)
+
+
+def test_curves_and_examples_are_shown_while_the_job_runs(
+    open_page: Open, lab: Experiment, dataset: Path, begun: str, store: JobStore, words: Words, click: Click
+) -> None:
+    id = store.submit("train", {"experiment": str(lab.path), "resume": begun}, str(lab.path))
+    store.begin(id)
+    app = open_page("train", experiment=lab.name, job=id)
+    assert {m.label: m.value for m in app.metric} == {
+        "Epochs": "2 of 9",
+        "Best ROC AUC": "0.750",
+        "Accuracy there": "75.0%",
+        "Best epoch": "2",
+        "An epoch takes": "1 min",
+    }
+    assert "probability of being senescent" in words(app)
+    assert not [b for b in app.button if b.label == "Train"]
+    click(app, "Finish after this epoch")
+    assert (lab.path / "runs" / f"{begun}.partial" / "stop").is_file()
+
+
+def test_before_the_first_epoch_it_says_so(open_page: Open, lab: Experiment, store: JobStore, words: Words) -> None:
+    id = store.submit("train", {"experiment": str(lab.path), "settings": asdict(QUICK)}, str(lab.path))
+    store.begin(id)
+    assert "after the first epoch" in words(open_page("train", experiment=lab.name, job=id))
+
+
+@pytest.mark.parametrize(("button", "stopped"), [("Resume", False), ("Keep its best epoch", True)])
+def test_an_interrupted_training_goes_on_or_ends(
+    open_page: Open, lab: Experiment, begun: str, store: JobStore, words: Words, click: Click, button: str, stopped: bool
+) -> None:
+    app = open_page("train", experiment=lab.name)
+    assert "run-1: 2 of 9 epochs done." in words(app)
+    click(app, button)
+    [job] = store.active()
+    assert job.params == {"experiment": str(lab.path), "resume": begun}
+    assert (lab.path / "runs" / f"{begun}.partial" / "stop").is_file() is stopped
+
+
+def test_a_finished_job_leads_to_its_run_and_the_run_to_the_library(
+    open_page: Open, lab: Experiment, finished: Callable[[str], str], store: JobStore, words: Words, click: Click
+) -> None:
+    name = finished("run-2")
+    id = store.submit("train", {"experiment": str(lab.path)}, str(lab.path))
+    store.begin(id)
+    store.finish(id, "done", result=str(lab.path / "runs" / name))
+    app = open_page("train", experiment=lab.name, job=id)
+    assert app.query_params["run"] == name
+    said = words(app)
+    assert "B0 trained on 8 cells." in said
+    assert "There are only 4 validation cells." in said
+    assert "the only run of the experiment" in said
+    assert {m.label: m.value for m in app.metric}["Decision threshold"] == "0.41"
+    next(t for t in app.text_input if t.label == "Name in the library").set_value("my B0").run()
+    app = next(b for b in app.button if b.key == "add-run").click().run()
+    assert "my B0 is in the library." in words(app)
+
+
+def test_runs_are_compared(open_page: Open, lab: Experiment, finished: Callable[[str], str]) -> None:
+    finished("run-2"), finished("run-3")
+    app = open_page("train", experiment=lab.name, run="run-3")
+    assert set(app.multiselect[0].value) == {"run-2", "run-3"}
+    assert list(app.dataframe[0].value["ROC AUC"]) == [0.8, 0.8]
+
+
+def test_from_the_page_of_a_dataset_a_new_training_begins(open_page: Open, lab: Experiment, dataset: Path, finished: Callable[[str], str]) -> None:
+    finished("run-2")
+    app = open_page("train", experiment=lab.name, dataset=dataset.name)
+    assert [b for b in app.button if b.label == "Train"]
