@@ -11,13 +11,14 @@ from scipy import ndimage
 
 from core.__main__ import main
 from core.errors import InputError
-from core.images import read, read_labels, write_image
+from core.images import read, read_labels, write_image, write_labels
 from core.registration import Registration
 from core.report import read_csv, write_csv
 from core.settings import AnnotateSettings, RegisterSettings
 from core.stages import RUN
 from core.stages.aligned import decide
 from core.stages.annotating import annotate
+from core.stages.importing import import_labels
 from core.stages.registering import pair_inputs
 from core.stages.stained import open_stain
 from core.stages.staining import measure_stain
@@ -108,7 +109,7 @@ def test_the_same_inputs_give_the_same_product(path: Path) -> None:
 def test_a_new_threshold_only_looks_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = annotate(path, PLAIN)
     for name in ("aligned_signal", "area_opening", "count_cells", "critical_ranges"):
-        monkeypatch.setattr(f"core.stages.staining.{name}", lambda *a, **k: pytest.fail("measured again"))
+        monkeypatch.setattr(f"core.stages.annotation_field.{name}", lambda *a, **k: pytest.fail("measured again"))
     second = annotate(path, replace(PLAIN, threshold="0.35", marker="p16"))
     assert second != first
     assert positive(second) == set()
@@ -119,7 +120,7 @@ def test_a_new_threshold_only_looks_up(path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_new_spot_size_takes_the_signal_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = measure_stain(path, PLAIN)
-    monkeypatch.setattr("core.stages.staining.aligned_signal", lambda *a, **k: pytest.fail("measured again"))
+    monkeypatch.setattr("core.stages.annotation_field.aligned_signal", lambda *a, **k: pytest.fail("measured again"))
     second = measure_stain(path, replace(PLAIN, min_spot_um2=15.0))  # 60 px of 0.25 µm²
     experiment = Experiment(path)
     one, other = (open_stain(experiment, made.name) for made in (first, second))
@@ -131,8 +132,34 @@ def test_a_new_spot_size_takes_the_signal_over(path: Path, monkeypatch: pytest.M
     assert other.stain_picture("f1", "colour").is_file()
 
 
+def test_only_what_changed_is_measured_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import core.stages.annotation_field as stage
+
+    asked: dict[str, list[str]] = {"signal": [], "opening": []}
+    signal, opening = stage.aligned_signal, stage.area_opening
+    monkeypatch.setattr(stage, "aligned_signal", lambda e, fov, *a: asked["signal"].append(fov.fov_id) or signal(e, fov, *a))
+    monkeypatch.setattr(stage, "area_opening", lambda *a: asked["opening"].append("") or opening(*a))
+    named, experiment = moved_pair(path, 0, 0.3), Experiment(path)
+    first = measure_stain(path, AnnotateSettings(), None, named)
+    decide(experiment, "f2", "stain", Registration(np.array([[1.0, 0, 3], [0, 1, 0]]), "similarity", 9.0, 0.3, "pass", ""), "nudged", "Åse")
+    second = measure_stain(path, AnnotateSettings(), None, named)
+    assert asked["signal"] == ["f1", "f2", "c1", "f2"]
+    one, other = (open_stain(experiment, made.name) for made in (first, second))
+    np.testing.assert_array_equal(one.counts("f1").levels, other.counts("f1").levels)
+    assert other.registration.loc[1, ["tx", "source"]].tolist() == [3.0, "manual"]
+    assert other.fields["residual_px"].tolist() == [0.3, 1.0, 0.3]
+    labels = read_labels(path / "labels" / "f1.tif")
+    labels[labels == 300] = 0
+    write_labels(path / "labels" / "f1.tif", labels)
+    import_labels(experiment, [str(p) for p in sorted((path / "labels").iterdir())])
+    corrected = open_stain(experiment, measure_stain(path, AnnotateSettings(), None, named).name)
+    assert {what: len(fields) for what, fields in asked.items()} == {"signal": 4, "opening": 4}
+    assert corrected.fields["n_cells"].tolist() == [5, 6, 6]
+    assert corrected.counts("f1").labels.tolist() == [2, 5, 9, 40, 41]
+
+
 def test_an_interrupted_measurement_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import core.stages.staining as stage
+    import core.stages.annotation_field as stage
 
     asked, real = [], stage.aligned_signal
     monkeypatch.setattr(stage, "aligned_signal", lambda e, fov, *a: asked.append(fov.fov_id) or real(e, fov, *a))
