@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from core.cells.training import Labelled, Plan, TrainingField, _blend, _rate, flow_loss, tiles
 from core.cells.weights import WIDTHS, Weights
 from core.errors import InputError
+from core.inference import has_bf16
 from core.progress import Progress, silent
 
 HELD_BACK_SEED: Final = 990_001  # the same tiles every epoch, whatever the seed
@@ -148,10 +149,7 @@ def bf16_pays(device: torch.device) -> bool:
     """Whether bfloat16 is done in hardware there. On MPS it is left out: nobody has measured it here."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    checks = (getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("amx_tile", "avx512_bf16"))
-    return any(check() for check in checks if check)
+    return device.type == "cpu" and has_bf16()
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
