@@ -471,6 +471,8 @@ def typed(table: pd.DataFrame, columns: Mapping[str, str], name: str = "table") 
 
 
 def _cast(values: pd.Series, dtype: str, where: str) -> pd.Series:
+    if dtype == "str" and str(values.dtype) == "str" and not values.hasnans:
+        return values
     if dtype == "str":
         return values.astype(object).where(values.notna(), "").map(str).astype("str")
     if str(values.dtype) == dtype or (dtype == "Float64" and values.dtype.kind in "iuf") or (dtype == "Int64" and values.dtype.kind in "iu"):
