@@ -115,8 +115,9 @@ def check_cells(dataset: OpenDataset) -> None:
             continue
         rare = int(np.argmin(found))
         name = dataset.statistics["class_names"][rare]
-        cultures = sorted(set(manifest.loc[manifest["class"] == rare, "group"]))
-        where = {0: f"The dataset has no {name} cell.", 1: f"All {name} cells are of one culture, {', '.join(cultures)}, which cannot be in two sets."}
+        cells = manifest[manifest["class"] == rare]
+        cultures = sorted(set(cells["group"]) - {""})
+        where = {0: f"The dataset has {len(cells)} of them.", 1: f"All {name} cells are of one culture, {', '.join(cultures)}, which cannot be in two sets."}
         raise InputError(
             f"{dataset.path.name}: wanted at least {least} {name} cell{'s' * (least > 1)} in the {split} set, found {found[rare]} "
             f"beside {found[1 - rare]} of the other class. {where.get(len(cultures), f'There are {name} cells in {len(cultures)} cultures.')} "
