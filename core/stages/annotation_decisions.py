@@ -184,9 +184,15 @@ def _carried_between(before: Path, after: Path, stamps: tuple[int, ...], decided
     return carried, lost
 
 
+@lru_cache(maxsize=4)
+def _cells_of(file: Path, changed: int) -> frozenset[tuple[str, int]]:
+    cells = read_csv(file, CELLS)
+    return frozenset(zip(cells["fov_id"], cells["label"], strict=True))
+
+
 def _unknown(decided: pd.DataFrame, segmentation: Product) -> pd.DataFrame:
     """Decisions on cells that the segmentation does not have (a row that was written by hand, say)."""
-    cells = read_csv(segmentation.path / "cells.csv", CELLS)
-    known = set(zip(cells["fov_id"], cells["label"], strict=True))
+    file = segmentation.path / "cells.csv"
+    known = _cells_of(file, file.stat().st_mtime_ns if file.is_file() else 0)
     strange = decided[[pair not in known for pair in zip(decided["fov_id"], decided["label"], strict=True)]]
     return strange.assign(overlap=0.0, reason="the segmentation has no such cell")

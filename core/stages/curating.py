@@ -6,7 +6,8 @@ lays them on top. The annotation itself stays as it is.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from core.settings import AnnotateSettings
 from core.stages.annotation_decisions import Decisions, add_from, decisions_on
 from core.stain.curation import CELL, decision, standing, with_decisions
 from core.tables import ANNOTATED_CELLS, CURATION, UNDO, typed
-from core.workspace import Experiment, Product
+from core.workspace import Experiment, Product, file_errors, read_json
 
 KEY: Final = ["fov_id", "label"]
 
@@ -27,8 +28,8 @@ KEY: Final = ["fov_id", "label"]
 class Curation:
     """One annotation and the decisions that count for its cells now.
 
-    ``cells``: ``tables.ANNOTATED_CELLS`` with the decisions of now, ``threshold`` and ``distance`` (see ``closeness``), the cells
-    whose class is least sure first.
+    ``cells``: ``tables.ANNOTATED_CELLS`` with the decisions of now, ``published_decision`` as the annotation has it, ``threshold`` and
+    ``distance`` (see ``closeness``); the cells whose class is least sure first.
     """
 
     experiment: Experiment
@@ -89,8 +90,7 @@ class Curation:
     @property
     def published(self) -> bool:
         """True where the annotation already holds the decisions of now."""
-        before = read_csv(self.annotation.path / "cells.csv", ANNOTATED_CELLS).set_index(KEY)["decision"]
-        return bool(self.cells.set_index(KEY)["decision"].sort_index().equals(before.sort_index()))
+        return bool((self.cells["decision"] == self.cells["published_decision"]).all())
 
 
 def open_curation(experiment: Experiment, annotation: Product) -> Curation:
@@ -98,12 +98,21 @@ def open_curation(experiment: Experiment, annotation: Product) -> Curation:
     record = annotation.settings
     segmentation = experiment.product("segmentations", str(record["upstream"]["segmentation"]))
     decisions = decisions_on(experiment, segmentation)
-    kept = record.get("settings") or {}
-    cells = read_csv(annotation.path / "cells.csv", ANNOTATED_CELLS)
+    file = annotation.path / "cells.csv"
+    with file_errors(file, "read"):
+        changed = file.stat().st_mtime_ns
+    cells = _ordered(annotation.path, changed)
+    return Curation(experiment, annotation, with_decisions(cells, decisions.current), decisions)
+
+
+@lru_cache(maxsize=4)
+def _ordered(folder: Path, changed: int) -> pd.DataFrame:
+    """The cells of an annotation in order; kept, because it never changes and every key press asks for it."""
+    kept = read_json(folder / "settings.json").get("settings") or {}
+    cells = read_csv(folder / "cells.csv", ANNOTATED_CELLS)
     by_line = kept.get("threshold_by_line") or {}
     threshold = np.array([by_line.get(sample, kept.get("threshold_used", np.nan)) for sample in cells["sample"]], float)
-    cells = with_decisions(cells, decisions.current).assign(threshold=threshold, distance=closeness(cells, threshold))
-    return Curation(experiment, annotation, in_order(cells), decisions)
+    return in_order(cells.assign(threshold=threshold, distance=closeness(cells, threshold), published_decision=cells["decision"]))
 
 
 def closeness(cells: pd.DataFrame, threshold: np.ndarray) -> np.ndarray:

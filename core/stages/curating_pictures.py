@@ -70,14 +70,17 @@ def cell_strip(views: FieldViews, label: int, side: int, wide: bool = False, out
     if not len(rows):
         raise InputError(f"There is no cell {label} in this field.")
     longer = max(np.ptp(rows), np.ptp(columns)) + 1
-    window = _window((rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2, max(SMALLEST_PX, round(longer * (WIDE if wide else CLOSE))))
+    length = max(SMALLEST_PX, round(longer * (WIDE if wide else CLOSE)))
+    window = _start(rows, length, mask.shape[0]), _start(columns, length, mask.shape[1]), length
     drawn = np.array(Image.fromarray(_cut(mask, window).astype(np.uint8) * 255).resize((side, side), Image.Resampling.BICUBIC)) > 127
     strip = [_panel(picture, window, side, drawn if outline else None) for picture in views.pictures.values()]
     return np.concatenate(strip, axis=1)
 
 
-def _window(y: float, x: float, side: int) -> tuple[int, int, int]:
-    return round(y - side / 2), round(x - side / 2), side
+def _start(of_cell: np.ndarray, length: int, size: int) -> int:
+    """Where a window around the cell begins along one side of the field: within the field, unless that is too small."""
+    middle = (int(of_cell[0]) + int(of_cell[-1]) + 1 - length) // 2
+    return min(max(middle, 0), size - length) if length <= size else (size - length) // 2
 
 
 def _cut(picture: np.ndarray, window: tuple[int, int, int]) -> np.ndarray:
@@ -94,7 +97,7 @@ def _panel(picture: np.ndarray, window: tuple[int, int, int], side: int, mask: n
     image = Image.fromarray(_cut(picture, window)).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
     out = np.array(image)
     if mask is not None:
-        width = max(1, side // 160)
+        width = max(1, side // 100)
         grown = _grown(mask, width)
         out[_grown(grown, 1) & ~grown] = SHADOW
         out[grown & ~mask] = OUTLINE

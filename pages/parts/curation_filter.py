@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from core.report.words import count
 from core.stages.curating import KEY, Curation
 from core.workspace import fingerprint
 
@@ -33,16 +32,15 @@ class Shown:
 
 
 def choose_cells(now: Curation, rater: str, key: str) -> Shown:
-    """The filters, and the cells that they let through."""
+    """Boxes for the filters, one after the other where the caller stands, and the cells that they let through."""
     cells = now.cells
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        which = st.selectbox("Cells", WHICH, index=1, key=f"{key}-which", width=190)
-        line = st.selectbox("Line", [EVERY, *dict.fromkeys(cells["sample"])], key=f"{key}-line", width=190)
-        of_line = cells if line == EVERY else cells[cells["sample"] == line]
-        field = st.selectbox("Field", [EVERY, *sorted(set(of_line["fov_id"]))], key=f"{key}-field", width=190)
-        known = st.selectbox("Class", [EVERY, *AUTOMATIC, *DECIDED, NO_CLASS], key=f"{key}-class", width=190)
-        fragile = st.checkbox("Only fragile", key=f"{key}-fragile", help="The class changes within the error of the alignment.")
-        blind = st.checkbox("Blind", key=f"{key}-blind", help="Hides what the app and other people say, for an independent second opinion.")
+    which = st.selectbox("Cells", WHICH, index=1, key=f"{key}-which", width=170)
+    line = st.selectbox("Line", [EVERY, *dict.fromkeys(cells["sample"])], key=f"{key}-line", width=130)
+    of_line = cells if line == EVERY else cells[cells["sample"] == line]
+    field = st.selectbox("Field", [EVERY, *sorted(set(of_line["fov_id"]))], key=f"{key}-field", width=170)
+    known = st.selectbox("Class", [EVERY, *AUTOMATIC, *DECIDED, NO_CLASS], key=f"{key}-class", width=180)
+    fragile = st.checkbox("Only fragile", key=f"{key}-fragile", help="The class changes within the error of the alignment.")
+    blind = st.checkbox("Blind", key=f"{key}-blind", help="Hides what the app and other people say, for an independent second opinion.")
     choice = fingerprint({"filters": [which, line, field, known, fragile], "rater": rater if which in (NOT_BY_ME, BY_ME) else ""})
     memory = f"{key}-choice"
     if st.session_state.get(memory, ("", None))[0] != choice:
@@ -52,7 +50,6 @@ def choose_cells(now: Curation, rater: str, key: str) -> Shown:
         st.session_state[memory] = (choice, _decided(now, kept, which, rater)[KEY].reset_index(drop=True))
         st.session_state[f"{key}-page"] = 0
     chosen = st.session_state[memory][1].merge(cells, on=KEY, how="inner")
-    st.caption(f"{count(len(chosen), 'cell')}, fragile ones first, then those whose class changes at the smallest move of the threshold.")
     return Shown(chosen, blind, DONE.get(which, "No cell is like that.") if known == EVERY and not fragile else "No cell is like that.")
 
 

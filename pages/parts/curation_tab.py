@@ -19,6 +19,8 @@ from pages.parts.job_panel import current_job, job_panel, submit
 
 A_PAGE, UNDO_STEPS = 24, 200
 RATER = "curation-rater"
+STEADY = "<style>.st-key-curation-gallery [data-stale=true] {opacity: 1 !important; transition: none !important}</style>"
+"""Without it Streamlit fades the pictures out and in at every key press."""
 
 
 def curation_tab(experiment: Experiment, annotation: Product) -> None:
@@ -33,12 +35,19 @@ def curation_tab(experiment: Experiment, annotation: Product) -> None:
 @st.fragment
 def _tab(experiment: Experiment, annotation: Product) -> None:
     key = f"gallery-{annotation.id}"
-    rater = _rater()
+    choices = st.container(horizontal=True, vertical_alignment="bottom")
+    with choices:
+        rater = _rater()
     try:
         heard, problem = _hear(experiment, annotation, key, rater)
         now = open_curation(experiment, annotation)
-        shown = choose_cells(now, rater, key)
-        _gallery(now, shown, key, rater, heard, problem)
+        with choices:
+            shown = choose_cells(now, rater, key)
+        if not rater:
+            st.info("Enter your name, then decide: **P** positive, **N** negative. Every decision is kept under it.", icon=":material/person:")
+        st.html(STEADY)
+        with st.container(key="curation-gallery"):
+            _gallery(now, shown, key, rater, heard, problem)
         _publish(now)
         show_result(now, rater)
     except InputError as wrong:
@@ -49,13 +58,8 @@ def _rater() -> str:
     """The name that is kept with every decision: asked once, kept in the address and the session."""
     if RATER not in st.session_state:
         st.session_state[RATER] = st.session_state.get("rater") or address.read("rater")
-    asked = st.container()
-    name = str(st.session_state[RATER] or "").strip()
-    with asked:
-        st.text_input("Your name", key=RATER, persist_state="page", placeholder="kept with every decision", on_change=_named, width=260)
-        if not name:
-            st.info("Enter your name, then decide: **P** positive, **N** negative. Every decision is kept under it.", icon=":material/person:")
-    return name
+    st.text_input("Your name", key=RATER, persist_state="page", placeholder="Who decides", on_change=_named, width=150)
+    return str(st.session_state[RATER] or "").strip()
 
 
 def _named() -> None:
@@ -90,7 +94,9 @@ def _order(message: dict[str, Any]) -> dict[str, Any]:
 def _gallery(now: Curation, shown: Shown, key: str, rater: str, heard: int, problem: str) -> None:
     pages = -(-len(shown.cells) // A_PAGE)
     page = st.session_state[f"{key}-page"] = min(max(st.session_state.get(f"{key}-page", 0), 0), max(pages - 1, 0))
-    if not pages:
+    if pages:
+        st.caption(f"{count(len(shown.cells), 'cell')}, fragile ones first, then those whose class changes at the smallest move of the threshold.")
+    else:
         st.info(shown.empty, icon=":material/check_circle:")
     here, following = (shown.cells.iloc[A_PAGE * one : A_PAGE * (one + 1)] for one in (page, page + 1))
     log = now.undoable(rater).tail(UNDO_STEPS)
@@ -141,7 +147,7 @@ def _closeness(row: dict[str, Any]) -> str:
     if pd.isna(row["automatic_class"]) or pd.isna(critical) or pd.isna(threshold) or not threshold:
         return ""
     change = 100 * (critical - threshold) / abs(threshold)
-    return f"changes at {change:+.{1 if abs(change) < 10 else 0}f} %".replace("-", "−")
+    return f"changes at {change:+.{1 if abs(change) < 10 else 0}f} % threshold".replace("-", "−")
 
 
 def _publish(now: Curation) -> None:

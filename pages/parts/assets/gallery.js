@@ -45,7 +45,7 @@ class Gallery {
     return [
       ...decide,
       this.button('other', 'Undo', 'Undo', () => this.undo(), 'u'),
-      this.button('other', 'Larger', 'Larger view', () => this.zoom.toggle(), '⏎'),
+      this.button('other larger', 'Larger', 'Larger view', () => this.zoom.toggle(), '⏎'),
       this.button('other', 'Outline', 'Show or hide the outline', () => this.outline(), 'o'),
     ];
   }
@@ -53,7 +53,7 @@ class Gallery {
   // ---- data of the app
 
   show(data) {
-    const before = this.data, first = !before.address;
+    const before = this.data, first = !before.address, named = !first && !before.rater && data.rater;
     this.model.take(data);
     if (data.problem && data.problem !== before.problem) this.say(data.problem, true);
     else if (first || data.rater !== before.rater) this.say(data.rater ? 'Press P or N; arrows move.' : '');
@@ -66,7 +66,7 @@ class Gallery {
     if (this.model.pending.length) this.again = setTimeout(() => this.send(), RESEND_MS);
     this.refresh();
     this.ahead = data.following.map(([field, label]) => Object.assign(new Image(), { src: this.address({ field, label }) }));
-    if (first && (!document.activeElement || document.activeElement === document.body)) this.node.focus({ preventScroll: true });
+    if (named || (first && (!document.activeElement || document.activeElement === document.body))) this.node.focus({ preventScroll: true });
   }
 
   lay(data, backwards) {

@@ -12,7 +12,8 @@ class Zoom {
     close.addEventListener('click', () => this.close());
     wider.addEventListener('click', () => this.widen());
     this.keys = made('div', 'zoom-keys');
-    this.node = made('dialog', 'zoom', {}, made('div', 'zoom-head', {}, this.title, this.said, wider, close), this.image, this.keys);
+    this.words = made('div', 'words');
+    this.node = made('dialog', 'zoom', { tabindex: '-1' }, made('div', 'zoom-head', {}, this.title, this.said, wider, close), this.words, this.image, this.keys);
     this.node.addEventListener('click', (event) => event.target === this.node && this.close());
     this.node.addEventListener('close', () => gallery.node.focus({ preventScroll: true }));
   }
@@ -22,6 +23,7 @@ class Zoom {
   open() {
     if (!this.gallery.card || this.node.open) return;
     this.node.showModal();
+    this.node.focus();
     this.refresh();
   }
 
@@ -43,5 +45,6 @@ class Zoom {
     this.title.textContent = `Cell ${card.spec.label} of ${card.spec.field}`;
     this.said.textContent = own ? `${DECISIONS[own].mark} ${DECISIONS[own].name}` : 'undecided';
     this.node.dataset.decision = own || '';
+    this.words.replaceChildren(...[...card.words.children].map((one) => one.cloneNode(true)));
   }
 }
