@@ -21,6 +21,8 @@ TITLES = {
     "segment": "Outlining cells",
     "review": "Publishing corrected outlines",
     "register": "Aligning stain images",
+    "stain": "Measuring the stain",
+    "annotate": "Saving the annotation",
     "assess": "Assessing",
     "dataset": "Building the dataset",
     "evaluate": "Evaluating",

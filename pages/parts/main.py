@@ -23,6 +23,7 @@ page = st.navigation(
     [
         st.Page(PAGES / "assess.py", title="Assess", icon=":material/biotech:", default=True),
         st.Page(PAGES / "segment.py", title="Segment", icon=":material/gesture:", url_path="segment"),
+        st.Page(PAGES / "threshold.py", title="Threshold", icon=":material/tune:", url_path="threshold"),
         st.Page(PAGES / "dataset.py", title="Dataset", icon=":material/dataset:", url_path="dataset"),
         st.Page(PAGES / "train.py", title="Train", icon=":material/school:", url_path="train"),
         st.Page(PAGES / "evaluate.py", title="Evaluate", icon=":material/fact_check:", url_path="evaluate"),

@@ -2,6 +2,8 @@
 
 ``GET /api/picture/{token}``  an 8-bit preview: PNG, or JPEG for large fields
 ``GET /api/labels/{token}``   a label image, rows of little-endian uint16 or uint32, sent as gzip
+``GET /api/critical/{token}`` the stain of the cells of a field, ``GET /api/signal/{token}`` of its pixels: threshold_bytes.py
+``GET /api/crop/{token}``     see curation_crops.py
 ``POST /api/upload``          see receiving.py
 
 Both pictures are whole up to ``LONGEST_SIDE``; above that they are reduced by the same whole number (``reduction``).
@@ -23,7 +25,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from core.errors import InputError
-from pages.parts import receiving, tokens
+from pages.parts import curation_crops, receiving, threshold_bytes, tokens
 
 if TYPE_CHECKING:
     from core.images import Plane
@@ -31,15 +33,15 @@ if TYPE_CHECKING:
 LONGEST_SIDE = 4096  # px; a larger picture costs a browser more memory than a screen can show
 LOSSLESS_UP_TO = 1_200_000  # px; above that a JPEG is several times smaller and ten times faster to make
 CACHE_BYTES = 256 * 2**20
-PICTURE, LABELS = "picture", "labels"
+PICTURE, LABELS, CRITICAL, SIGNAL = "picture", "labels", "critical", "signal"
 
 
 def routes(base: str = "") -> list[Route]:
     """The routes for ``st.App``; ``base`` is Streamlit's ``server.baseUrlPath``."""
     prefix = _prefix(base)
     return [
-        Route(f"{prefix}/api/picture/{{token}}", _endpoint(PICTURE)),
-        Route(f"{prefix}/api/labels/{{token}}", _endpoint(LABELS)),
+        *(Route(f"{prefix}/api/{kind}/{{token}}", _endpoint(kind)) for kind in (PICTURE, LABELS, CRITICAL, SIGNAL)),
+        Route(f"{prefix}/api/crop/{{token}}", curation_crops.respond),
         Route(f"{prefix}/api/upload", receiving.upload, methods=["POST"]),
     ]
 
@@ -55,6 +57,16 @@ def picture_url(path: Path, plane: "Plane | None" = None, base: str = "") -> str
 def labels_url(path: Path, base: str = "") -> str:
     """The address of a label image."""
     return f"{_prefix(base)}/api/labels/{tokens.sign(LABELS, _content(path))}"
+
+
+def critical_url(path: Path, base: str = "") -> str:
+    """The address of the stain of a field's cells; ``path``: its counts."""
+    return f"{_prefix(base)}/api/critical/{tokens.sign(CRITICAL, _content(path))}"
+
+
+def signal_url(path: Path, base: str = "") -> str:
+    """The address of the stain signal of a field."""
+    return f"{_prefix(base)}/api/signal/{tokens.sign(SIGNAL, _content(path))}"
 
 
 def upload_url(base: str = "") -> str:
@@ -165,6 +177,7 @@ class ByteCache:
 
 
 _cache = ByteCache(CACHE_BYTES)
+small_pictures = ByteCache(CACHE_BYTES // 4)
 
 
 def _endpoint(kind: str) -> Callable[[Request], Response]:
@@ -188,12 +201,20 @@ def _picture_response(kind: str, content: dict[str, Any], known: str) -> Respons
     if tag in known:
         return Response(status_code=304, headers=keep)
     try:
-        made = _cache.get(key, lambda: labels(path) if kind == LABELS else picture(path, _plane(plane)))
+        made = _cache.get(key, lambda: _made(kind, path, plane))
     except InputError as problem:
         return PlainTextResponse(str(problem), 422)
-    if kind == LABELS:
+    if kind != PICTURE:
         keep["Content-Encoding"] = "gzip"
     return Response(made.body, media_type=made.media_type, headers=keep)
+
+
+def _made(kind: str, path: Path, plane: list[int | None] | None) -> tuple[bytes, str]:
+    if kind == CRITICAL:
+        return threshold_bytes.critical(path)
+    if kind == SIGNAL:
+        return threshold_bytes.signal(path, LONGEST_SIDE)
+    return labels(path) if kind == LABELS else picture(path, _plane(plane))
 
 
 def _plane(numbers: list[int | None] | None) -> "Plane | None":

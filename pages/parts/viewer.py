@@ -29,6 +29,11 @@ SCRIPTS = (  # one module, in this order
     "viewer_foreseen.js",
     "viewer_editing_panel.js",
     "viewer_editing.js",
+    "viewer_threshold_data.js",
+    "viewer_threshold_mask.js",
+    "viewer_threshold_charts.js",
+    "viewer_threshold_panel.js",
+    "viewer_threshold.js",
     "viewer.js",
 )
 
@@ -59,6 +64,11 @@ class Tile:
     pixel_size_um: float | None = None
     identity: str = ""
     """Stays the same as long as the same pixels are meant, whatever token the addresses carry; default: the addresses."""
+    layers: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of other pictures of the same field: "stain", "colour". Only for ``tuning``, as the next one."""
+    signal_url: str | None = None
+    """The stain signal of its pixels."""
+    signal_key: str = ""
     labels_version: str = ""
     """Another text: another label image under the same picture, which the viewer then replaces in its place."""
 
@@ -146,6 +156,7 @@ def cell_viewer(
     ruler_px: float | None = None,
     preload: Sequence[Tile] = (),
     editing: Editing | None = None,
+    tuning: Mapping[str, Any] | None = None,
 ) -> Click | None:
     """Show fields and return the click that caused this run of the page, or None.
 
@@ -155,7 +166,8 @@ def cell_viewer(
     page runs, and counts more than ``selected`` in the run that it causes, which the page cannot know of yet.
     ``ruler_px``: diameter of a circle that the user can lay over cells. ``preload``: tiles fetched in the background
     (the next field), so that they are there when the user turns to them. ``editing``: corrections instead of clicks; they
-    are read with ``corrections`` before the viewer is placed.
+    are read with ``corrections`` before the viewer is placed. ``tuning``: controls of the stain threshold beside the
+    pictures (threshold_tuning.py); what they tell is read with ``told``.
     """
     last = _last_click(key)
     data = {
@@ -168,8 +180,10 @@ def cell_viewer(
         "heard": last["at"] if last else 0,
         "ruler": ruler_px or 0,
         "editing": asdict(editing) if editing else None,
+        "tuning": tuning,
     }
-    click = _component()(data=data, key=key, on_clicked_change=lambda: None, on_edited_change=lambda: None).clicked
+    hear = {f"on_{name}_change": lambda: None for name in ("clicked", "edited", "tuned", "saved")}
+    click = _component()(data=data, key=key, **hear).clicked
     return Click(str(click["fov_id"]), int(click["label"]), int(click["x"]), int(click["y"])) if click else None
 
 
@@ -181,6 +195,11 @@ def corrections(key: str) -> list[dict[str, Any]]:
     """
     told = st.session_state.get(key, {}).get("edited")
     return [dict(message) for message in told["messages"]] if told else []
+
+
+def told(key: str, what: str) -> dict[str, Any] | None:
+    """What the controls of the threshold of the viewer ``key`` told in this run ("tuned" or "saved"), or None."""
+    return (st.session_state.get(key) or {}).get(what)
 
 
 def _last_click(key: str) -> dict[str, Any] | None:
@@ -213,6 +232,9 @@ def _source(tile: Tile) -> dict[str, Any]:
         "image": tile.image_url,
         "labelImage": tile.labels_url,
         "labelVersion": tile.labels_version,
+        "layers": dict(tile.layers),
+        "signal": tile.signal_url,
+        "signalKey": tile.signal_key,
     }
 
 
@@ -224,4 +246,5 @@ def _size(image: Path, plane: "Plane | None", version: str) -> tuple[int, int]:
 @cache
 def _component() -> Any:
     script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return st.components.v2.component("senescope_viewer", css=(ASSETS / "viewer.css").read_text(encoding="utf-8"), js=script)
+    css = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("viewer.css", "viewer_threshold.css"))
+    return st.components.v2.component("senescope_viewer", css=css, js=script)

@@ -33,8 +33,8 @@ def when(moment: str) -> str:
 def product_words(product: Product) -> str:
     """How a product is named in a list: its id, how many fields it has, when it was made."""
     try:
-        inputs = product.settings.get("inputs") or ()
-        fields = count(len(inputs), "field") if inputs else ""
+        inputs = product.settings.get("inputs")
+        fields = count(len(inputs), "field") if isinstance(inputs, list) and inputs else ""
     except InputError:
         return f"{product.id} · damaged"
     return " · ".join(one for one in (product.id, fields, when(product.created)) if one)

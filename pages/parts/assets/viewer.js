@@ -99,6 +99,7 @@ class Viewer {
     // A message that does not know of the last click yet must not undo it.
     if (data.heard >= this.told) this.selected = data.selected;
     if (data.editing && !this.editor) this.edit();
+    if (data.tuning && !this.tuner) this.tuner = new Tuner(this, data.tuning);
     if (!before || JSON.stringify(before.legend) !== JSON.stringify(data.legend)) {
       this.hidden.clear();
       this.stamp++;
@@ -108,6 +109,7 @@ class Viewer {
     this.grid.classList.toggle('fixed', Boolean(data.height));
     this.place(data.tiles);
     this.editor?.show(data.editing);
+    this.tuner?.show({ ...data.tuning, onScreen: data.tiles });
     this.toolbar.refresh();
     const onScreen = new Set(data.tiles.map((spec) => spec.key));
     data.preload.forEach((spec) => this.store.get(spec));
@@ -191,6 +193,7 @@ class Viewer {
   }
 
   destroy() {
+    this.tuner?.destroy();
     this.fields.forEach((field) => field.destroy());
     this.store.destroy();
     this.node.remove();

@@ -218,7 +218,7 @@ class Field extends Painting {
   }
 
   words(label) {
-    const [name, colour] = this.viewer.data.legend[this.classOf(label)], text = this.texts.get(label);
+    const [name, colour] = this.viewer.data.legend[this.classOf(label)], text = this.viewer.tuner?.text(this, label) ?? this.texts.get(label);
     const swatch = element('i', 'swatch');
     swatch.style.background = colour;
     const parts = [element('b', '', {}, `Cell ${label}`)];

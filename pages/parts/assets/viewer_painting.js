@@ -24,7 +24,7 @@ class Painting extends Frame {
     base.setTransform(scale * r, 0, 0, scale * r, x, y);
     base.imageSmoothingEnabled = scale * r < 2 * this.ratio; // crisp pixels once they can be seen
     base.imageSmoothingQuality = 'medium';
-    base.drawImage(this.bitmap, 0, 0);
+    base.drawImage(this.viewer.tuner?.picture(this) || this.bitmap, 0, 0);
     this.base.style.filter = this.viewer.light.filter;
     this.paintOutlines();
     this.showScale();
@@ -41,8 +41,10 @@ class Painting extends Frame {
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, this.over.width, this.over.height);
     pen.lineJoin = 'round';
+    viewer.tuner?.under(pen, this);
     if (this.outlines && viewer.outlined) {
       this.placeStill(pen);
+      viewer.tuner?.over(pen, this);
       const hovered = this.outlines.get(this.hover), selected = this.outlines.get(viewer.selectedIn(this.spec.id));
       if (hovered) this.fill(pen, hovered);
       if (selected) {
