@@ -83,7 +83,7 @@ def annotate(
     kept = asdict(settings) | chosen.record() | {"unit": stain.unit, "spots": _spots(stain)} | controls(cells)
     try:
         with publish(experiment, "annotations", id, kept, **about) as partial:
-            write_annotation(partial.path, experiment, cells, decisions, settings, stain, chosen)
+            write_annotation(partial.path, experiment, stain.segmentation, cells, decisions, settings, stain, chosen)
     except AlreadyPublished as ready:
         return ready.path
     progress(1.0, 1.0, "done")
@@ -135,6 +135,7 @@ def _order(experiment: Experiment) -> Any:
 def write_annotation(
     folder: Path,
     experiment: Experiment,
+    segmentation: Product,
     cells: pd.DataFrame,
     decisions: Decisions,
     settings: AnnotateSettings,
@@ -145,7 +146,9 @@ def write_annotation(
 ) -> None:
     """Write all files of an annotation but ``settings.json``; without ``stain`` it was imported."""
     described = experiment.fields()
-    per_field = field_rows(cells, described[described["fov_id"].isin(cells["fov_id"])], stain, chosen)
+    outlined = [(segmentation.path / "labels" / f"{fov_id}.tif").is_file() for fov_id in described["fov_id"]]
+    described = described[outlined].reset_index(drop=True)
+    per_field = field_rows(cells, described, stain, chosen)
     lines = line_rows(cells, per_field, described, chosen)
     write_csv(folder / "cells.csv", cells)
     write_csv(folder / "fields.csv", per_field)

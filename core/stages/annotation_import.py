@@ -59,7 +59,9 @@ def annotate_from_csv(path: Path, file: Path, segmentation_id: str | None = None
             unnamed = int(table["automatic_class"].isna().sum())
             if unnamed:
                 words.append(f"{unnamed} cells of the segmentation are not in the file and have no class.")
-            write_annotation(partial.path, experiment, table, decisions, AnnotateSettings(marker=marker), None, None, _problems(matched, file.name), words)
+            write_annotation(
+                partial.path, experiment, segmentation, table, decisions, AnnotateSettings(marker=marker), None, None, _problems(matched, file.name), words
+            )
     except AlreadyPublished as ready:
         return ready.path
     progress(1, 1, "done")

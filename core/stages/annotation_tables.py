@@ -1,7 +1,7 @@
 """The tables of an annotation: cells, fields, lines, and what the reader must be told."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -55,14 +55,13 @@ def decided(cells: pd.DataFrame, decisions: Decisions) -> pd.DataFrame:
 
 def field_rows(cells: pd.DataFrame, described: pd.DataFrame, stain: Stain | None, chosen: Chosen | None) -> pd.DataFrame:
     """``tables.ANNOTATED_FIELDS``, one row a field of ``described`` (fov_id, sample, role)."""
-    counted = cells.groupby("fov_id", sort=False).agg(**_counts())
+    counted = _counted(cells, "fov_id")
     table = described[["fov_id", "sample", "role"]].merge(counted, left_on="fov_id", right_index=True, how="left")
     if stain is not None and chosen is not None:
         table = table.merge(stain.fields[["fov_id", "spot_px", "spot_um2", "verdict", "warnings"]], on="fov_id", how="left")
         measured = table["fov_id"].isin(stain.fields["fov_id"])
         table["threshold"] = [chosen.of(sample) if there else None for sample, there in zip(table["sample"], measured, strict=True)]
-    for name in _counts():
-        table[name] = table[name].fillna(0)
+    table[list(counted)] = table[list(counted)].fillna(0)
     table = typed(table, ANNOTATED_FIELDS)
     table["positive_fraction"] = table["n_positive"] / table["n_annotated"].replace(0, pd.NA)
     pairs = [wilson(int(k), int(n)) if n else (None, None) for k, n in zip(table["n_positive"], table["n_annotated"], strict=True)]
@@ -70,14 +69,16 @@ def field_rows(cells: pd.DataFrame, described: pd.DataFrame, stain: Stain | None
     return typed(table, ANNOTATED_FIELDS)[list(ANNOTATED_FIELDS)]
 
 
-def _counts() -> dict[str, tuple[str, Any]]:
-    return {
-        "n_cells": ("label", "size"),
-        "n_annotated": ("class", "count"),
-        "n_positive": ("class", "sum"),
-        "n_curated": ("decision", lambda d: int((d != "").sum())),
-        "n_fragile": ("fragile", "sum"),
+def _counted(cells: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Cells of every kind by ``by`` (fov_id or sample), whole numbers."""
+    kinds = {
+        "n_cells": cells["label"].notna(),
+        "n_annotated": cells["class"].notna(),
+        "n_positive": (cells["class"] == 1).fillna(False),
+        "n_curated": cells["decision"] != "",
+        "n_fragile": cells["fragile"].fillna(False),
     }
+    return pd.DataFrame({name: of_kind.astype("int64") for name, of_kind in kinds.items()}).groupby(cells[by], sort=False).sum()
 
 
 def line_rows(cells: pd.DataFrame, fields: pd.DataFrame, described: pd.DataFrame, chosen: Chosen | None) -> pd.DataFrame:
@@ -86,7 +87,7 @@ def line_rows(cells: pd.DataFrame, fields: pd.DataFrame, described: pd.DataFrame
     counted = fields[["fov_id", "n_cells", *renamed]].rename(columns=renamed)
     table = sample_table(typed(described[["fov_id", "sample", "role", "passage", "condition"]].merge(counted, on="fov_id"), ASSESSED_FIELDS))
     table = table.rename(columns={"senescent_fraction": "positive_fraction"} | {new: old for old, new in renamed.items()})
-    more = cells.groupby("sample", sort=False).agg(n_curated=_counts()["n_curated"], n_fragile=_counts()["n_fragile"])
+    more = _counted(cells, "sample")[["n_curated", "n_fragile"]]
     table = table.merge(more, left_on="sample", right_index=True, how="left")
     if chosen is not None:
         table["threshold"] = [chosen.of(sample) for sample in table["sample"]]

@@ -9,13 +9,14 @@ import pytest
 
 from core.__main__ import main
 from core.errors import InputError
-from core.images import read, write_image
+from core.images import read, write_image, write_labels
 from core.report import read_csv
 from core.settings import AnnotateSettings
 from core.stages.annotating import annotate
 from core.stages.annotation_import import annotate_from_csv
+from core.stages.importing import import_labels
 from core.stages.staining import measure_stain
-from core.tables import ANNOTATED_CELLS, FAILURES
+from core.tables import ANNOTATED_CELLS, ANNOTATED_FIELDS, FAILURES
 from core.workspace import Experiment, read_json
 
 PLAIN = AnnotateSettings(register="none", threshold="0.1")
@@ -180,6 +181,22 @@ def test_a_field_without_outlines_is_listed(path: Path) -> None:
     assert failures["fov_id"].tolist() == ["f2"]
     assert "not part of the segmentation" in failures.loc[0, "error"]
     assert read_csv(made / "cells.csv", ANNOTATED_CELLS)["fov_id"].unique().tolist() == ["f1"]
+
+
+def test_fields_without_cells(path: Path) -> None:
+    write_labels(path / "labels" / "f2.tif", np.zeros((110, 160), np.int32))
+    experiment = Experiment(path)
+    import_labels(experiment, [str(p) for p in sorted((path / "labels").iterdir())])
+    made = annotate(path, replace(PLAIN, threshold="auto"))
+    assert read_csv(made / "cells.csv", ANNOTATED_CELLS)["class"].tolist() == [1, 0, 0, 1, 0, 0]
+    fields = read_csv(made / "fields.csv", ANNOTATED_FIELDS)
+    assert fields["n_cells"].tolist() == [6, 0]
+    assert fields["positive_fraction"].isna().tolist() == [False, True]
+    write_labels(path / "labels" / "f1.tif", np.zeros((110, 160), np.int32))
+    import_labels(experiment, [str(p) for p in sorted((path / "labels").iterdir())])
+    with pytest.raises(InputError, match="there is no cell that a stain image covers"):
+        annotate(path, replace(PLAIN, threshold="auto"))
+    assert read_csv(annotate(path, PLAIN) / "cells.csv", ANNOTATED_CELLS).empty
 
 
 def csv(path: Path, lines: str, header: str = "file name,mask name,mask number,class") -> Path:
