@@ -25,10 +25,10 @@ def remembered(about: str, weights: str, measure: Callable[[], tuple[np.ndarray,
     name = hashlib.sha256(f"{about} {weights} {processor()}".encode()).hexdigest()[:24]
     path = cache_folder() / "agreement" / f"{name}.json"
     try:
-        known: Measured = json.loads(path.read_text(encoding="utf-8"))
-        if {"cells", "matched", "precision"} <= set(known):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(known, dict) and {"cells", "matched", "precision"} <= set(known):
             return known
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         pass
     found = agreement(*measure())
     if found["cells"]:

@@ -12,7 +12,7 @@ from core.cells.engines import checked_speed
 from core.cells.labels import cell_table, confluence
 from core.cells.segmentation import Segmenter
 from core.errors import InputError
-from core.fields import FieldOfView
+from core.fields import FieldOfView, fields
 from core.images import grey, read_labels, write_labels
 from core.models import find_model
 from core.options import command, settings_from
@@ -45,7 +45,10 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
     chosen = chosen_fields(experiment, only)
     model = find_model(settings.model, "segmenter")
     assert model.path is not None  # find_model refuses what is not there
-    payload = {"settings": vars(settings) | {"model": model.sha256}, "inputs": inputs(experiment, chosen)}
+    payload: dict[str, Any] = {"settings": vars(settings) | {"model": model.sha256}, "inputs": inputs(experiment, chosen)}
+    if _estimated(settings):
+        sizes = dict.fromkeys(f.pixel_size_um for f in chosen)
+        payload["diameter"] = [inputs(experiment, _for_diameter(experiment, size)) for size in sizes]
     about: dict[str, Any] = {
         "command": command("segment", path, settings, fields=only),
         "models": {"segmenter": model.record()},
@@ -124,24 +127,34 @@ def _diameters(
     found: dict[str, float] = {}
     for pixel_size in dict.fromkeys(f.pixel_size_um for f in chosen):
         alike = [f for f in chosen if f.pixel_size_um == pixel_size]
-        found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike, segmenter, settings, progress))
+        found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike[0], segmenter, settings, progress))
     write_json(memory, found)
     return found
 
 
-def _diameter(experiment: Experiment, alike: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, progress: Progress) -> float:
-    pixel_size = alike[0].pixel_size_um
+def _diameter(experiment: Experiment, fov: FieldOfView, segmenter: Segmenter, settings: SegmentSettings, progress: Progress) -> float:
+    """Of ``fov`` and of all fields of its magnification."""
     if settings.diameter_um > 0:
-        if pixel_size is None:
+        if fov.pixel_size_um is None:
             raise InputError(
-                f"Field {alike[0].fov_id}: the cell diameter is given in µm, but the pixel size is unknown; "
+                f"Field {fov.fov_id}: the cell diameter is given in µm, but the pixel size is unknown; "
                 "enter the pixel size in the field table, or give the diameter in px."
             )
-        return settings.diameter_um / pixel_size
+        return settings.diameter_um / fov.pixel_size_um
     if settings.diameter_px > 0:
         return settings.diameter_px
     images = []
-    for fov in alike[:: max(1, len(alike) // FIELDS_FOR_DIAMETER)][:FIELDS_FOR_DIAMETER]:
-        with Failures().collecting(fov.fov_id, fov.phase):  # reported later, when the field itself is read
-            images.append(grey(read_phase(experiment, fov)))
+    for one in _for_diameter(experiment, fov.pixel_size_um):
+        with Failures().collecting(one.fov_id, one.phase):  # reported later, when the field itself is read
+            images.append(grey(read_phase(experiment, one)))
     return segmenter.estimate_diameter(images, progress) if images else segmenter.diameter_px
+
+
+def _estimated(settings: SegmentSettings) -> bool:
+    return not (settings.diameter_um > 0 or settings.diameter_px > 0)
+
+
+def _for_diameter(experiment: Experiment, pixel_size_um: float | None) -> list[FieldOfView]:
+    """Some fields of a magnification, of all in the experiment: a field alone then gets the diameter that it gets among others."""
+    alike = [f for f in fields(experiment.fields()) if f.pixel_size_um == pixel_size_um]
+    return alike[:: max(1, len(alike) // FIELDS_FOR_DIAMETER)][:FIELDS_FOR_DIAMETER]

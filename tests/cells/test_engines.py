@@ -1,0 +1,110 @@
+"""Speeds of the network: what is asked for, what is done, what is said, and how well fast agrees with exact."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.cells import engines, fast_agreement, load_segmenter, segmentation
+from core.cells.fast_agreement import agreement, in_words, remembered
+from core.cells.segmentation import Segmenter
+from core.errors import InputError
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SENESCOPE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    yy, xx = np.mgrid[:80, :96]
+    return (np.sin(yy / 6) * np.cos(xx / 9) + np.random.default_rng(0).normal(0, 0.1, yy.shape)).astype(np.float32)
+
+
+@pytest.fixture
+def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor with bfloat16, as far as we ask (the engines compute it on any, slowly)."""
+    monkeypatch.setattr(engines, "has_bf16", lambda: True)
+
+
+def test_exact_says_fp32(segmenter: Segmenter) -> None:
+    assert segmenter.engine.split(" (")[0].endswith(" fp32")
+    assert segmenter.agreement is None
+
+
+def test_fast_without_bf16_is_exact_and_says_so(weights: Path, segmenter: Segmenter, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "has_bf16", lambda: False)
+    fast = load_segmenter(weights, "cpu", "fast")
+    assert fast.engine.endswith("(fast is not possible here: this processor has no bfloat16 arithmetic)")
+    assert " fp32" in fast.engine
+    assert np.array_equal(fast.segment(image, 30, flow_threshold=0), segmenter.segment(image, 30, flow_threshold=0))
+
+
+def test_fast_on_a_device_is_said_to_change_nothing() -> None:
+    assert engines._precision("cuda", "fast") == ("fp32", " (the fast choice is for processors and changes nothing on cuda)")
+    assert engines._precision("mps", "exact") == ("fp32", "")
+
+
+def test_another_speed_is_refused(weights: Path) -> None:
+    with pytest.raises(InputError, match="wanted exact or fast, found 'turbo'"):
+        load_segmenter(weights, "cpu", "turbo")  # type: ignore[arg-type]
+
+
+def test_fast_is_close_and_compared_once(weights: Path, segmenter: Segmenter, image: np.ndarray, bf16: None, cache: Path) -> None:
+    fast = load_segmenter(weights, "cpu", "fast")
+    assert " bf16" in fast.engine
+    normalised = segmentation.normalise(image)
+    exact_flows, fast_flows = (one._flows(normalised, 1.0, segmentation.silent) for one in (segmenter, fast))
+    assert not np.array_equal(exact_flows, fast_flows)
+    assert np.abs(exact_flows - fast_flows).max() < 0.05 * np.abs(exact_flows).max()
+
+    before = fast.engine
+    labels = fast.segment(image, 30.0)
+    assert fast.agreement is not None
+    assert fast.engine == f"{before} ({in_words(fast.agreement)})"
+    again = load_segmenter(weights, "cpu", "fast")
+    assert np.array_equal(again.segment(image, 30.0), labels)  # compared or not, the labels are the same
+    assert again.agreement == fast.agreement
+
+
+def test_agreement_of_label_images(discs: np.ndarray) -> None:
+    n = int(discs.max())
+    assert agreement(discs, discs) == {"cells": n, "matched": n, "precision": 1.0}
+    assert agreement(discs, np.where(discs == n, 0, discs)) == {"cells": n, "matched": n - 1, "precision": pytest.approx((n - 1) / n, abs=1e-4)}
+    assert agreement(discs * 0, discs * 0) == {"cells": 0, "matched": 0, "precision": None}
+    assert agreement(discs, discs * 0)["matched"] == 0
+
+
+def test_agreement_is_measured_once_a_machine_model_and_engine(cache: Path, discs: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def measure() -> tuple[np.ndarray, np.ndarray]:
+        asked.append(1)
+        return discs, discs
+
+    first = remembered("engine 1", "weights", measure)
+    assert remembered("engine 1", "weights", measure) == first
+    assert len(asked) == 1
+    remembered("engine 2", "weights", measure)
+    remembered("engine 1", "others", measure)
+    monkeypatch.setattr(fast_agreement, "processor", lambda: "another")
+    remembered("engine 1", "weights", measure)
+    assert len(asked) == 4
+
+
+def test_a_damaged_record_is_measured_again(cache: Path, discs: np.ndarray) -> None:
+    first = remembered("engine", "weights", lambda: (discs, discs))
+    [file] = (cache / "agreement").iterdir()
+    for damage in ('{"cells": ', "[]", "7", '{"cells": 3}', "\x00"):
+        file.write_text(damage, encoding="utf-8")
+        assert remembered("engine", "weights", lambda: (discs, discs)) == first
+        assert json.loads(file.read_text(encoding="utf-8")) == first
+
+
+def test_an_empty_field_tells_nothing(cache: Path, discs: np.ndarray) -> None:
+    nothing = remembered("engine", "weights", lambda: (discs * 0, discs * 0))
+    assert in_words(nothing) == "no cells to compare with fp32 yet"
+    assert remembered("engine", "weights", lambda: (discs, discs))["cells"] == discs.max()
