@@ -57,9 +57,8 @@ def choose_measurement(experiment: Experiment) -> Product | None:
     if now != NEW:
         newest[measurement_of(products[now])] = now
     if len(newest) == 1 and now != NEW:
-        left, right = st.columns([5, 2], vertical_alignment="center")
-        left.caption(_words(products[now]))
-        right.button("Measure with other settings", on_click=address.write, kwargs={"stain": NEW, "like": now}, width="stretch", type="tertiary")
+        st.caption(_words(products[now]), width="stretch")
+        st.button("Measure with other settings", on_click=address.write, kwargs={"stain": NEW, "like": now})
         return products[now]
     chosen = choose("Stain measurement", [NEW, *newest.values()], "stain", lambda one: "New measurement …" if one == NEW else _words(products[one]), NEW)
     return products.get(chosen)
@@ -100,7 +99,7 @@ def spread(fields: pd.DataFrame, many: int) -> list[str]:
 
 def choose_fields(fields: pd.DataFrame, key: str) -> tuple[list[str], str]:
     """The fields to show side by side, at most ``MOST_FIELDS``, and the least width of a picture. Numbers are always of all fields."""
-    with st.popover(_shown_words(fields, key), icon=":material/grid_view:"):
+    with st.popover(f"Fields shown ({count(len(fields), 'field')} measured)", icon=":material/grid_view:"):
         lines = st.multiselect("Lines", _of(fields, "sample"), key=f"{key}-lines", persist_state="page", placeholder="All lines")
         roles = st.multiselect("Roles", _of(fields, "role"), key=f"{key}-roles", persist_state="page", placeholder="All, with negative controls")
         kept = fields[(fields["sample"].isin(lines) if lines else True) & (fields["role"].isin(roles) if roles else True)] if lines or roles else fields
@@ -112,10 +111,6 @@ def choose_fields(fields: pd.DataFrame, key: str) -> tuple[list[str], str]:
         st.caption("Percentages and curves are always of all fields of the measurement.")
     shown = kept.loc[kept["fov_id"].isin(names), "fov_id"].to_list() if names else spread(kept, many)
     return shown, SIZES[str(size)]
-
-
-def _shown_words(fields: pd.DataFrame, key: str) -> str:
-    return f"Choose fields ({len(fields)} measured)"
 
 
 def _of(fields: pd.DataFrame, column: str) -> Sequence[str]:

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InputError
 from core.report.words import count
@@ -18,27 +19,30 @@ from pages.parts.threshold_tuning import STAINED, Setting, annotate_settings, pr
 from pages.parts.viewer import Tile, cell_viewer, told
 
 
+@st.fragment
 def threshold_tab(experiment: Experiment, busy: bool) -> None:
     """Measure the stain, or tune the threshold of what was measured."""
-    product = choose_measurement(experiment)
+    above = st.container(horizontal=True, vertical_alignment="center")
+    with above:
+        product = choose_measurement(experiment)
     if product is None:
         prepare(experiment, busy)
-        return
-    tune(experiment, product, busy)
+    else:
+        _tune(experiment, product, busy, above)
 
 
-@st.fragment
-def tune(experiment: Experiment, product: Product, busy: bool) -> None:
+def _tune(experiment: Experiment, product: Product, busy: bool, above: DeltaGenerator) -> None:
     """The viewer with its controls. Sliders act in the browser; this runs when one comes to rest."""
     try:
         stain = open_stain(experiment, product.id)
         if stain.fields.empty:
             st.warning("None of the measured fields is in the field table any more. Measure the stain again.", icon=":material/warning:")
             return
-        _remarks(stain)
         key = f"threshold-{measurement_of(product)}"
         setting = _heard(experiment, stain, key, busy)
-        shown, least = choose_fields(stain.fields, key)
+        with above:
+            shown, least = choose_fields(stain.fields, key)
+            _remarks(stain)
         tiles = _tiles(stain, shown)
         message = tuning(stain, setting, proposals(stain, setting.part, setting.allowed), spots_of(experiment, product, stain.fields), busy)
     except InputError as problem:
@@ -61,16 +65,15 @@ def _tiles(stain: Stain, shown: list[str]) -> list[Tile]:
 
 def _remarks(stain: Stain) -> None:
     """What was left out, and alignments to look at."""
-    missing, doubtful = stain.failures, int((stain.fields["verdict"] == "check").sum())
-    if doubtful:
-        st.caption(f":material/layers: The alignment of {count(doubtful, 'field')} should be looked at: see the tab Align.")
-    warned = stain.fields[stain.fields["warnings"] != ""]
-    if len(missing) or len(warned):
-        with st.expander(f"{count(len(missing), 'field')} could not be measured, {count(len(warned), 'warning')}", icon=":material/warning:"):
-            for row in missing.to_dict("records"):
-                st.markdown(f"- **{row['fov_id']}**: {row['error']}")
-            for row in warned.to_dict("records"):
-                st.markdown(f"- {row['fov_id']}: {row['warnings']}")
+    missing, warned = stain.failures, stain.fields[stain.fields["warnings"] != ""]
+    doubtful = stain.fields[stain.fields["verdict"] == "check"]
+    if not len(missing) + len(warned) + len(doubtful):
+        return
+    with st.popover(f"{count(len(missing), 'field')} left out, {count(len(warned) + len(doubtful), 'warning')}", icon=":material/warning:"):
+        lines = [f"- **{row['fov_id']}** is left out: {row['error']}" for row in missing.to_dict("records")]
+        lines += [f"- **{row['fov_id']}**: {row['warnings']}" for row in warned.to_dict("records")]
+        lines += [f"- **{name}**: look at its alignment in the tab Align." for name in doubtful["fov_id"]]
+        st.markdown("\n".join(lines))
 
 
 def _heard(experiment: Experiment, stain: Stain, key: str, busy: bool) -> Setting:

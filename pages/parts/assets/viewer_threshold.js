@@ -35,6 +35,7 @@ class Tuner {
       this.failed.clear();
       this.fetchAll();
     } else if (before.leastCovered !== data.leastCovered) this.fetchAll();
+    this.viewer.grid.style.setProperty('--wanted', data.least);
     this.pictures.trim(data.onScreen);
     this.panel.show();
     this.move();

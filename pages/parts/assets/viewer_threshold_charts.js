@@ -61,7 +61,7 @@ class Chart {
 
 /* Fraction positive against threshold, a curve a line: a plateau is where the threshold does not matter. */
 class Curves extends Chart {
-  constructor(tuner) { super(tuner, 170, 'Fraction of stained cells against the threshold, for every line'); }
+  constructor(tuner) { super(tuner, 160, 'Fraction of stained cells against the threshold, for every line'); }
 
   redraw() {
     const { tuner } = this, steps = 160;
@@ -110,7 +110,7 @@ function above(values, value) {
 
 /* How many pixels of cells have which signal; those above the threshold are stained. */
 class Histogram extends Chart {
-  constructor(tuner) { super(tuner, 104, 'Histogram of the stain signal of all pixels in cells'); }
+  constructor(tuner) { super(tuner, 92, 'Histogram of the stain signal of all pixels in cells'); }
 
   redraw() {
     const { tuner } = this, wide = 72, sums = { all: new Float64Array(wide), control: new Float64Array(wide) };

@@ -48,22 +48,29 @@ class StainPictures {
     return createImageBitmap(image);
   }
 
-  async pyramid(spec) {
-    if (!this.signals.has(spec.signalKey)) {
-      this.signals.set(spec.signalKey, (async () => {
-        const codes = new Uint16Array(await (await this.tuner.viewer.store.fetched(spec.signal)).arrayBuffer());
-        const levels = [{ codes, width: Math.ceil(spec.width / spec.reduction), height: Math.ceil(spec.height / spec.reduction) }];
-        while (Math.max(levels.at(-1).width, levels.at(-1).height) > 128) levels.push(halved(levels.at(-1)));
-        return (this.signals.get(spec.signalKey).levels = levels);
-      })());
-    }
-    return this.signals.get(spec.signalKey);
+  /* The promise of the levels, which then also stand in its `levels`. */
+  pyramid(spec) {
+    let coming = this.signals.get(spec.signalKey);
+    if (coming) return coming;
+    coming = this.fetchLevels(spec).then((levels) => (coming.levels = levels));
+    coming.catch(() => this.signals.delete(spec.signalKey)); // another try at the next drawing
+    this.signals.set(spec.signalKey, coming);
+    return coming;
+  }
+
+  async fetchLevels(spec) {
+    const codes = new Uint16Array(await (await this.tuner.viewer.store.fetched(spec.signal)).arrayBuffer());
+    const levels = [{ codes, width: Math.ceil(spec.width / spec.reduction), height: Math.ceil(spec.height / spec.reduction) }];
+    while (Math.max(levels.at(-1).width, levels.at(-1).height) > 128) levels.push(halved(levels.at(-1)));
+    return levels;
   }
 
   /* Draw the mask of a field on `pen`, or begin to fetch it. */
   mask(pen, field, code) {
     const coming = this.pyramid(field.spec);
     if (!coming.levels) {
+      if (coming.awaited?.has(field)) return;
+      (coming.awaited ||= new Set()).add(field);
       coming.then(() => field.paint(), (problem) => { if (!field.gone) field.say(`The stain mask cannot be shown: ${problem.message}`, true); });
       return;
     }

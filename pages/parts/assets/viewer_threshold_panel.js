@@ -19,7 +19,7 @@ class TuningPanel {
     this.table = new LinesTable(tuner);
     this.makeControls();
     const { viewer } = tuner;
-    this.aside = element('aside', 'tune-panel', { 'aria-label': 'Threshold' }, this.thresholdPart(), this.chartPart(), this.otherSliders(), this.table.node, this.comparePart(), this.savePart());
+    this.aside = element('aside', 'tune-panel', { 'aria-label': 'Threshold' }, this.thresholdPart(), this.table.node, this.otherSliders(), this.proposalPart(), this.comparePart(), this.savePart());
     viewer.node.classList.add('tuning');
     viewer.grid.after(this.aside);
     viewer.toolbar.node.querySelector('.tools').prepend(this.layers, element('span', 'gap'));
@@ -53,10 +53,15 @@ class TuningPanel {
   thresholdPart() {
     this.unit = element('span', 'quiet');
     this.loading = element('p', 'quiet small', { role: 'status' });
-    return element('section', 'tune-threshold', {}, element('div', 'head', {}, element('b', '', {}, 'Stain threshold'), this.number, this.unit), this.threshold, this.loading);
+    return element('section', 'tune-threshold', {}, element('div', 'head', {}, element('b', '', {}, 'Stain threshold'), this.number, this.unit), this.threshold, this.loading, ...this.charts());
   }
 
-  chartPart() {
+  charts() {
+    return [element('div', 'small quiet', {}, 'Stained cells at each threshold, by line'), this.curves.svg,
+      element('div', 'small quiet', {}, 'Signal of the pixels in cells (log scale; outlined: negative controls)'), this.histogram.svg];
+  }
+
+  proposalPart() {
     const { tuner } = this;
     this.chips = element('div', 'proposals', { role: 'group', 'aria-label': 'Proposed thresholds' });
     this.why = element('p', 'small');
@@ -64,9 +69,7 @@ class TuningPanel {
     this.allowedBox.value = String(tuner.data.start.allowed);
     this.allowedBox.addEventListener('change', () => tuner.tell());
     this.allowedRow = element('label', 'small row', {}, 'Positive control cells allowed', element('span', '', {}, this.allowedBox, ' %'));
-    return element('section', '', {}, element('div', 'small quiet', {}, 'Stained cells at each threshold, by line'), this.curves.svg,
-      element('div', 'small quiet', {}, 'Signal of the pixels in cells (log scale; line: negative controls)'), this.histogram.svg,
-      element('div', 'small quiet', {}, 'Proposals'), this.chips, this.why, this.allowedRow);
+    return element('section', '', {}, element('b', '', {}, 'Proposed thresholds'), this.chips, this.why, this.allowedRow);
   }
 
   otherSliders() {
@@ -94,9 +97,9 @@ class TuningPanel {
   savePart() {
     this.marker = element('input', 'number wide', { type: 'text', 'aria-label': 'Name of the marker' });
     this.marker.value = this.tuner.data.start.marker;
-    this.saveButton = textButton('Save the annotation', () => this.tuner.save(), 'primary');
-    this.saveHint = element('p', 'small quiet', {}, 'Gives every cell of all fields its class. You can save again with another threshold; decisions made by hand stay.');
-    return element('section', '', {}, element('label', 'small row', {}, 'Marker', this.marker), this.saveButton, this.saveHint);
+    this.saveButton = textButton('Save', () => this.tuner.save(), 'primary');
+    this.saveHint = element('p', 'small quiet', {}, 'Saving gives every cell of all fields its class. Save again with another threshold at any time: decisions made by hand stay.');
+    return element('section', 'tune-save', {}, this.saveHint, element('div', 'row', {}, element('label', 'small row', {}, 'Marker', this.marker), this.saveButton));
   }
 
   get allowed() { return Math.min(50, Math.max(0, Number(this.allowedBox.value) || 0)); }
