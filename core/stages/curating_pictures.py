@@ -97,7 +97,7 @@ def _panel(picture: np.ndarray, window: tuple[int, int, int], side: int, mask: n
     image = Image.fromarray(_cut(picture, window)).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
     out = np.array(image)
     if mask is not None:
-        width = max(1, side // 100)
+        width = 2 if side < 400 else 3
         grown = _grown(mask, width)
         out[_grown(grown, 1) & ~grown] = SHADOW
         out[grown & ~mask] = OUTLINE

@@ -34,13 +34,13 @@ class Shown:
 def choose_cells(now: Curation, rater: str, key: str) -> Shown:
     """Boxes for the filters, one after the other where the caller stands, and the cells that they let through."""
     cells = now.cells
-    which = st.selectbox("Cells", WHICH, index=1, key=f"{key}-which", width=170)
-    line = st.selectbox("Line", [EVERY, *dict.fromkeys(cells["sample"])], key=f"{key}-line", width=130)
+    which = st.selectbox("Cells", WHICH, index=1, key=f"{key}-which", persist_state="page", width=170)
+    line = st.selectbox("Line", [EVERY, *dict.fromkeys(cells["sample"])], key=f"{key}-line", persist_state="page", width=130)
     of_line = cells if line == EVERY else cells[cells["sample"] == line]
-    field = st.selectbox("Field", [EVERY, *sorted(set(of_line["fov_id"]))], key=f"{key}-field", width=170)
-    known = st.selectbox("Class", [EVERY, *AUTOMATIC, *DECIDED, NO_CLASS], key=f"{key}-class", width=180)
-    fragile = st.checkbox("Only fragile", key=f"{key}-fragile", help="The class changes within the error of the alignment.")
-    blind = st.checkbox("Blind", key=f"{key}-blind", help="Hides what the app and other people say, for an independent second opinion.")
+    field = st.selectbox("Field", [EVERY, *sorted(set(of_line["fov_id"]))], key=f"{key}-field", persist_state="page", width=170)
+    known = st.selectbox("Class", [EVERY, *AUTOMATIC, *DECIDED, NO_CLASS], key=f"{key}-class", persist_state="page", width=180)
+    fragile = st.checkbox("Only fragile", key=f"{key}-fragile", persist_state="page", help="The class changes within the error of the alignment.")
+    blind = st.checkbox("Blind", key=f"{key}-blind", persist_state="page", help="Hides what the app and other people say, for an independent second opinion.")
     choice = fingerprint({"filters": [which, line, field, known, fragile], "rater": rater if which in (NOT_BY_ME, BY_ME) else ""})
     memory = f"{key}-choice"
     if st.session_state.get(memory, ("", None))[0] != choice:

@@ -56,7 +56,7 @@ class Gallery {
     const before = this.data, first = !before.address, named = !first && !before.rater && data.rater;
     this.model.take(data);
     if (data.problem && data.problem !== before.problem) this.say(data.problem, true);
-    else if (first || data.rater !== before.rater) this.say(data.rater ? 'Press P or N; arrows move.' : '');
+    else if (first || data.rater !== before.rater) this.say(data.rater && matchMedia('(hover: hover)').matches ? 'Press P or N; arrows move.' : '');
     const same = before.cards.length === data.cards.length && data.cards.every((one, k) => idOf(one) === idOf(before.cards[k]));
     if (same) this.cards.forEach((card, k) => { card.spec = data.cards[k]; });
     else this.lay(data, data.page < before.page);
