@@ -147,7 +147,7 @@ def _closeness(row: dict[str, Any]) -> str:
     if pd.isna(row["automatic_class"]) or pd.isna(critical) or pd.isna(threshold) or not threshold:
         return ""
     change = 100 * (critical - threshold) / abs(threshold)
-    return f"changes at {change:+.{1 if abs(change) < 10 else 0}f} % threshold".replace("-", "−")
+    return f"changes at {change:+.{0 if abs(change) >= 9.95 else 1}f} % threshold".replace("-", "−")
 
 
 def _publish(now: Curation) -> None:
