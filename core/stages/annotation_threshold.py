@@ -106,9 +106,7 @@ def _named_lines(cells: pd.DataFrame, settings: AnnotateSettings) -> Chosen:
         sample, _, text = (word.strip() for word in pair.rpartition("="))
         value = threshold_of(replace(settings, threshold=text))
         if sample not in lines or value is None:
-            raise InputError(
-                f"Stain threshold: wanted a line and a number (MSC1=0.05), found {pair.strip()!r}; the lines are {', '.join(sorted(lines))}."
-            )
+            raise InputError(f"Stain threshold: wanted a line and a number (MSC1=0.05), found {pair.strip()!r}; the lines are {', '.join(sorted(lines))}.")
         named[sample] = value
     left = lines - set(named)
     if not left:
