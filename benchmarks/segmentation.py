@@ -32,7 +32,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # in place of this folder, whose file names may hide packages
 
-from core.cells import load_segmenter  # noqa: E402
+from core.cells.segmentation import load_segmenter  # noqa: E402
 from core.images import grey, read  # noqa: E402
 from core.simulate import simulate_field  # noqa: E402
 

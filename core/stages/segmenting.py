@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.cells import load_segmenter
 from core.cells.engines import checked_speed
 from core.cells.labels import cell_table, confluence
-from core.cells.segmentation import Segmenter
+from core.cells.segmentation import Segmenter, load_segmenter
 from core.errors import InputError
 from core.fields import FieldOfView, fields
 from core.images import grey, read_labels, write_labels

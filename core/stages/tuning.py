@@ -167,8 +167,8 @@ class _Tuning:
 
     def measure(self, train: dict[str, "StoredField"], measuring: dict[str, float], spent: float, total: float) -> pd.DataFrame:
         """Segment the held-back fields with the old and the new weights, everything else equal, and compare with the truth."""
-        from core.cells import load_segmenter
         from core.cells.agreement import agreement
+        from core.cells.segmentation import load_segmenter
         from core.cells.tuning import compute_device
 
         same, rows = SegmentSettings(), list[dict[str, Any]]()

@@ -51,7 +51,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory, state: dict) -> Path:
 
 @pytest.fixture(scope="session")
 def segmenter(weights: Path):
-    from core.cells import load_segmenter
+    from core.cells.segmentation import load_segmenter
 
     return load_segmenter(weights, device="cpu")
 

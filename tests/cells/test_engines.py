@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.cells import engines, fast_agreement, load_segmenter, segmentation
+from core.cells import engines, fast_agreement, segmentation
 from core.cells.fast_agreement import agreement, in_words, remembered
-from core.cells.segmentation import Segmenter
+from core.cells.segmentation import Segmenter, load_segmenter
 from core.errors import InputError
 
 

@@ -6,8 +6,8 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from core.cells import load_segmenter, segmentation
-from core.cells.segmentation import Segmenter, normalise
+from core.cells import segmentation
+from core.cells.segmentation import Segmenter, load_segmenter, normalise
 from core.errors import Cancelled, InputError
 
 

@@ -76,7 +76,7 @@ def test_a_resumed_training_is_the_one_never_interrupted(embedded: Weights, fiel
 
 
 def test_the_weights_of_the_best_epoch_open_as_a_model(embedded: Weights, fields: list, tmp_path: Path) -> None:
-    from core.cells import load_segmenter
+    from core.cells.segmentation import load_segmenter
     from core.cells.tuning import save_state, tune
 
     last = list(tune(embedded, fields[:1], [], plan(epochs=1)))[-1]

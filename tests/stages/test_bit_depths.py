@@ -9,7 +9,7 @@ import tifffile
 from cellpose.metrics import average_precision
 from PIL import Image
 
-from core.cells import load_segmenter
+from core.cells.segmentation import load_segmenter
 from core.images import grey, read
 from core.models import find_model
 from core.settings import EMBEDDED_SEGMENTER
