@@ -43,8 +43,9 @@ def _tab(experiment: Experiment, annotation: Product) -> None:
         now = open_curation(experiment, annotation)
         with choices:
             shown = choose_cells(now, rater, key)
+        asked = st.container()  # always there: what follows keeps its place in the page, and the gallery its state
         if not rater:
-            st.info("Enter your name, then decide: **P** positive, **N** negative. Every decision is kept under it.", icon=":material/person:")
+            asked.info("Enter your name, then decide: **P** positive, **N** negative. Every decision is kept under it.", icon=":material/person:")
         st.html(STEADY)
         with st.container(key="curation-gallery"):
             _gallery(now, shown, key, rater, heard, problem)
