@@ -30,7 +30,11 @@ def run_curve(chart: str, histories: Mapping[str, pd.DataFrame], epochs: int) ->
             figure.add_trace(_line(history, column, words if alone else name, colour if alone else COLOURS[number % len(COLOURS)]))
     if alone:
         _mark_best(figure, next(iter(histories.values())), SERIES[chart][-1][0])
-    figure.update_layout(margin={"l": 10, "r": 16, "t": 58, "b": 10}, showlegend=not alone or len(SERIES[chart]) > 1)
+    if alone:
+        figure.update_layout(margin={"l": 10, "r": 16, "t": 58, "b": 10}, showlegend=len(SERIES[chart]) > 1)
+    else:  # names of runs are long: below the chart, one a line
+        below = {"orientation": "v", "x": 0, "y": -0.3, "yanchor": "top", "font": {"size": 11}}
+        figure.update_layout(margin={"l": 10, "r": 16, "t": 40, "b": 10}, height=270 + 20 * len(histories), legend=below, showlegend=True)
     figure.update_xaxes(title_text="epoch", range=[1 - 0.04 * epochs, epochs * 1.03], tickformat="d", dtick=1 if epochs <= 10 else None)
     return figure.update_yaxes(showgrid=True, tickformat=".0%" if chart == "Accuracy" else None)
 

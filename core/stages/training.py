@@ -207,13 +207,14 @@ class _Run:
 
         one, trained = self.settings, self.start.weights is not None
         steps, precision = steps_of(len(self.train), one.batch), chosen_precision(one.precision, self.device)
-        same = {name: getattr(one, name) for name in ("epochs", "weight_decay", "smoothing", "clip", "average", "seed")}
+        same = {name: getattr(one, name) for name in ("epochs", "weight_decay", "smoothing", "clip", "seed")}
         changes = {name: getattr(one, name) for name in ("rotate", "scale", "brightness", "contrast", "blur_px", "noise")}
         return FitSettings(
             **same,
             steps=steps,
             rate=one.rate or RATES["trained" if trained else "scratch"],
             warmup=round(one.warmup * steps),
+            average=min(one.average, 1 - 1 / max(2, steps)),  # over one epoch at most: small datasets have few steps
             head_epochs=one.head_epochs if trained else 0,
             positive_weight=positive_weight(self.train.classes[self.train.indices]) if one.balance == "weights" else 1.0,
             bf16=precision == "bf16",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.report.words import count
 from core.settings import TrainSettings
 from core.stages.datasets import OpenDataset
 from core.stages.training_start import FoundStart
@@ -93,4 +94,5 @@ def _about_set(dataset: OpenDataset, split: str) -> str:
     rows = dataset.manifest[dataset.manifest["split"] == split]
     groups = sorted(set(rows["group"]) - {""})
     named = f": {', '.join(groups[:20])}{' …' if len(groups) > 20 else ''}" if groups else ""
-    return f"- {SETS[split].capitalize()}: {len(rows)} cells, {int((rows['class'] == 1).sum())} senescent, of {len(groups)} cultures{named}."
+    known = f", of {count(len(groups), 'culture')}{named}" if groups else ""
+    return f"- {SETS[split].capitalize()}: {count(len(rows), 'cell')}, {int((rows['class'] == 1).sum())} senescent{known}."

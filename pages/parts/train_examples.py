@@ -21,13 +21,14 @@ def show_examples(dataset: Path, run: Path) -> None:
     except InputError as problem:  # just being written or published, or the dataset is gone
         st.caption(str(problem))
         return
-    st.markdown("**Validation cells with the probability of being senescent**, at the best epoch so far")
-    for column, (label, words) in zip(st.columns(2, gap="medium"), ((1, "Senescent"), (0, "Not senescent")), strict=True):
+    st.markdown(f"**Validation cells with the probability of being senescent**, at the best epoch{' so far' if run.name.endswith('.partial') else ''}")
+    for column, (label, words) in zip(st.columns(2, gap="medium"), ((1, "senescent"), (0, "not senescent")), strict=True):
         some = spread(cells[cells["class"] == label])
         with column:
-            st.caption(f"{words} by the stain")
-            pictures = [picture_of(data.crops, int(i), bits=8) for i in some["crop"]]
-            st.image(pictures, caption=[f"{p:.2f}" for p in some["senescence_probability"]], width=88)
+            st.caption(f"Annotated as {words}")
+            with st.container(horizontal=True, gap="small"):
+                for i, probability in zip(some["crop"], some["senescence_probability"], strict=True):
+                    st.image(picture_of(data.crops, int(i), bits=8), caption=f"{probability:.2f}", width=112)
 
 
 def spread(cells: pd.DataFrame) -> pd.DataFrame:

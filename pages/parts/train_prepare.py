@@ -40,8 +40,11 @@ def prepare(experiment: Experiment) -> None:
         show_warnings(report["warnings"])
     st.subheader("2 · Network", anchor=False)
     like = settings_like(experiment, "runs")
-    network, start = choose_network(like)
-    fixed = {"network": network, "start": start}
+    left, right = st.columns([2, 1])
+    with left:
+        network, start = choose_network(like)
+    epochs = right.number_input("Epochs", 1, 2000, int(like.get("epochs", TrainSettings.epochs)), key="train-epochs", help="Rounds over the training cells.")
+    fixed = {"network": network, "start": start, "epochs": epochs}
     [settings] = settings_form({"Training": TrainSettings}, f"train-{experiment.name}-{address.read('like')}", like, fixed=fixed)
     st.subheader("3 · Train", anchor=False)
     if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not start):
