@@ -21,7 +21,7 @@ import numpy as np
 from core.cells import tiles
 from core.cells.diameter import IMAGES, estimate
 from core.cells.engines import Engine, Speed, best_device
-from core.cells.fast_agreement import Measured, in_words, remembered
+from core.cells.fast_agreement import ENOUGH, Measured, in_words, remembered
 from core.cells.tiles import TILE
 from core.cells.weights import Weights, read_weights
 from core.errors import InputError
@@ -32,6 +32,7 @@ STEPS: Final = 200  # of flow following at the working scale
 LARGEST_SHARE: Final = 0.4  # of the field; a larger object is background
 MOST_PIXELS: Final = 150_000_000  # of an enlarged field
 NETWORK_SHARE: Final = 0.8  # of the time of a field, for the progress bar
+COMPARED_FIELDS: Final = 3  # at most, by one segmenter
 COMPARED_PX: Final = 448  # side of the part of a field, at the working scale, on which fast and exact are compared
 
 
@@ -61,6 +62,7 @@ class Segmenter:
     """
 
     agreement: Measured | None = None
+    _fields_compared = 0
 
     def __init__(self, weights: Weights, device: str | None = None, speed: Speed = "exact") -> None:
         self.device = device or best_device()
@@ -159,9 +161,10 @@ class Segmenter:
         return out
 
     def _compare(self, image: np.ndarray, rescale: float, steps: int) -> None:
-        """Compare the fast network with the exact one on the centre of a normalised field, unless this machine has done so."""
-        if self._engine.speed != "fast" or (self.agreement and self.agreement["cells"]):
+        """Compare the fast network with the exact one on the centre of a normalised field, unless this machine has seen enough."""
+        if self._engine.speed != "fast" or self._fields_compared == COMPARED_FIELDS or (self.agreement and self.agreement["cells"] >= ENOUGH):
             return
+        self._fields_compared += 1
 
         def measure() -> tuple[np.ndarray, np.ndarray]:
             centre = _centre(image, int(np.ceil(COMPARED_PX / rescale)))
