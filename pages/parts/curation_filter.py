@@ -13,7 +13,7 @@ UNDECIDED, NOT_BY_ME, BY_ME, DISPUTED = "Undecided", "Not decided by me", "Decid
 WHICH = ("Every cell", UNDECIDED, NOT_BY_ME, BY_ME, DISPUTED)
 AUTOMATIC = {"Automatic: positive": 1, "Automatic: negative": 0}
 DECIDED = {"Now: positive": 1, "Now: negative": 0}
-NO_CLASS = "No class"
+NO_CLASS = "Now: no class"
 DONE = {
     UNDECIDED: "Every cell of this choice is decided.",
     NOT_BY_ME: "You have decided every cell of this choice.",

@@ -28,6 +28,7 @@ def _lines(now: Curation) -> None:
             "Positive now": table["positive"],
             "Negative before": table["negative_before"],
             "Negative now": table["negative"],
+            "Without class now": table["cells"] - table["positive"] - table["negative"],
             "Changed by people": table["changed"],
         }
     )

@@ -96,7 +96,8 @@ def _gallery(now: Curation, shown: Shown, key: str, rater: str, heard: int, prob
     pages = -(-len(shown.cells) // A_PAGE)
     page = st.session_state[f"{key}-page"] = min(max(st.session_state.get(f"{key}-page", 0), 0), max(pages - 1, 0))
     if pages:
-        st.caption(f"{count(len(shown.cells), 'cell')}, fragile ones first, then those whose class changes at the smallest move of the threshold.")
+        first = ", fragile ones first, then those whose class changes at the smallest move of the threshold" if now.cells["threshold"].notna().any() else ""
+        st.caption(f"{count(len(shown.cells), 'cell')}{first}.")
     else:
         st.info(shown.empty, icon=":material/check_circle:")
     here, following = (shown.cells.iloc[A_PAGE * one : A_PAGE * (one + 1)] for one in (page, page + 1))

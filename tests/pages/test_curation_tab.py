@@ -158,7 +158,7 @@ def test_what_cannot_be_saved_is_said(app: AppTest, experiment: Experiment, brow
         ("field", FIRST, [(FIRST, 1), (FIRST, 2)]),
         ("class", "Automatic: negative", [(FIRST, 2)]),
         ("class", "Now: positive", [(FIRST, 1), (SECOND, 2), (SECOND, 1)]),
-        ("class", "No class", []),
+        ("class", "Now: no class", []),
     ],
 )
 def test_filters(app: AppTest, browser: Browser, words: Words, box: str, value: str, cells: list[tuple[str, int]]) -> None:

@@ -22,6 +22,9 @@ class Gallery {
     this.zoom.keys.append(...this.buttons());
     this.node = made('div', 'gallery', { tabindex: '0', 'aria-label': 'Cells to decide on' }, head, this.grid, this.bar, this.zoom.node);
     this.node.addEventListener('keydown', (event) => this.key(event));
+    // Who clicks beside the gallery has left no other place: the keys still mean it, not Streamlit's own shortcuts.
+    this.elsewhere = (event) => document.activeElement === document.body && this.key(event);
+    document.addEventListener('keydown', this.elsewhere, true);
     root.append(this.node);
   }
 
@@ -158,9 +161,9 @@ class Gallery {
 
   send() {
     clearTimeout(this.again);
-    if (this.model.pending.length) this.tell('told', { messages: this.model.pending });
+    if (!this.model.pending.length) return;
+    this.tell('told', { messages: this.model.pending });
     this.again = setTimeout(() => this.send(), RESEND_MS);
-    if (!this.model.pending.length) clearTimeout(this.again);
   }
 
   /* Cells in a row of the grid, for up and down. */
@@ -173,7 +176,8 @@ class Gallery {
   key(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const act = this.action(event.key.length === 1 ? event.key.toLowerCase() : event.key);
-    if (!act || (event.key === 'Enter' && event.target !== this.node && event.composedPath()[0] !== this.node && event.composedPath()[0].closest?.('.head, .bar'))) return;
+    const onButton = event.key === 'Enter' && event.composedPath()[0].closest?.('.head, .bar, .zoom-head, .zoom-keys');
+    if (!act || onButton) return;
     event.preventDefault();
     event.stopPropagation();
     act();
@@ -198,6 +202,7 @@ class Gallery {
 
   destroy() {
     clearTimeout(this.again);
+    document.removeEventListener('keydown', this.elsewhere, true);
     this.node.remove();
   }
 }

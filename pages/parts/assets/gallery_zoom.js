@@ -34,12 +34,16 @@ class Zoom {
     this.refresh();
   }
 
+  address(card) { return this.gallery.address(card.spec, { side: 640, wide: this.wide, bare: !this.gallery.outlined }); }
+
   refresh() {
     const { card, model, data } = this.gallery;
     if (!this.node.open) return;
     if (!card) return this.close();
     const own = model.own(card.spec);
-    this.image.src = this.gallery.address(card.spec, { side: 640, wide: this.wide, bare: !this.gallery.outlined });
+    this.image.src = this.address(card);
+    const next = this.gallery.cards[this.gallery.at + 1];
+    if (next) this.ahead = Object.assign(new Image(), { src: this.address(next) });
     this.image.style.aspectRatio = `${data.views.length}`;
     this.node.style.setProperty('--views', data.views.length);
     this.title.textContent = `Cell ${card.spec.label} of ${card.spec.field}`;
