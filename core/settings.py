@@ -130,7 +130,9 @@ class TrainSettings:
     smoothing: float = setting(0.05, "Label smoothing", "How unsure every class is taken to be.", low=0, high=0.5)
     dropout: float = setting(0.2, "Dropout", low=0, high=0.9)
     weight_decay: float = setting(0.01, "Weight decay", low=0, high=1, step=0.01)
-    average: float = setting(0.99, "Moving average", "Of the weights, a step; what is kept and judged. Less where an epoch has few steps.", low=0, high=0.9999, step=0.01)
+    average: float = setting(
+        0.99, "Moving average", "Of the weights, a step; what is kept and judged. Less where an epoch has few steps.", low=0, high=0.9999, step=0.01
+    )
     clip: float = setting(1.0, "Largest gradient", "Longer ones are shortened.", low=0.01, high=1000)
     rotate: bool = setting(True, "Turn and mirror", "Through any angle.")
     scale: float = setting(0.1, "Magnify", "Larger and smaller by up to this share.", low=0, high=1)
@@ -149,7 +151,12 @@ class TrainSettings:
 class EvaluateSettings:
     """How a classifier is judged on annotated cells."""
 
-    model: str = setting(EMBEDDED_CLASSIFIER, "Classifier", "A run of this experiment, a name from the model library, or a checkpoint file.", kind="classifier")
+    model: str = setting(
+        EMBEDDED_CLASSIFIER,
+        "Classifier",
+        "A run of this experiment, a name from the model library, or a checkpoint file; on the command line the newest run, if any.",
+        kind="classifier",
+    )
     split: str = setting(
         "test",
         "Cells",

@@ -75,6 +75,12 @@ def chosen_dataset(experiment: Experiment, dataset_id: str | None) -> Product:
     return known[0]
 
 
+def default_model(path: Path) -> str:
+    """The newest training run of the experiment, else the default of the settings."""
+    runs = Experiment(path).products("runs")
+    return runs[0].id if runs else EvaluateSettings.model
+
+
 def chosen_model(experiment: Experiment, name: str) -> Model:
     """A run of the experiment by its id, else a model of the library or a file."""
     folder = experiment.path / "runs" / name

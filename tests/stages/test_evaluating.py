@@ -18,7 +18,7 @@ from core.report import read_csv, write_csv
 from core.settings import EvaluateSettings
 from core.stages.crop_scoring import crop_for
 from core.stages.datasets import open_dataset
-from core.stages.evaluating import evaluate
+from core.stages.evaluating import default_model, evaluate
 from core.tables import BASELINES, EVALUATED_CULTURES, MANIFEST, METRICS, PREDICTIONS, typed
 from core.workspace import Experiment, publish, write_json
 
@@ -274,6 +274,16 @@ def test_a_run_is_named_by_its_id(experiment: Path, model: Path, network: type[S
     (run / "best.pt").write_bytes(model.read_bytes())
     made, _ = evaluated(experiment, Path("first"))
     assert made.name.startswith("first")
+
+
+def test_the_newest_run_is_the_default_of_the_command(experiment: Path) -> None:
+    assert default_model(experiment) == EvaluateSettings.model
+    for name, created in (("old", "2026-01-01"), ("new", "2026-02-01")):
+        with publish(Experiment(experiment), "runs", name, {}):
+            pass
+        record = experiment / "runs" / name / "settings.json"
+        record.write_text(json.dumps(json.loads(record.read_text(encoding="utf-8")) | {"created": created}), encoding="utf-8")
+    assert default_model(experiment) == "new"
 
 
 def test_command_line(experiment: Path, model: Path, network: type[StandIn], capsys: pytest.CaptureFixture[str]) -> None:
