@@ -1,5 +1,7 @@
 """Pictures of single cells for the curation gallery: phase, stain and colour side by side, all on the phase grid."""
 
+import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,9 +40,17 @@ def view_names(experiment: Experiment, annotation: Product) -> list[str]:
     return ["Phase", *there]
 
 
-@lru_cache(maxsize=8)
+_reading: defaultdict[tuple[str, str, str], threading.Lock] = defaultdict(threading.Lock)
+
+
 def field_views(experiment: str, annotation: str, fov_id: str) -> FieldViews:
     """The pictures of a field (a few are kept). InputError where the phase image or the label image cannot be read."""
+    with _reading[experiment, annotation, fov_id]:  # a browser asks for many cells of a field at once: it is read once
+        return _read_views(experiment, annotation, fov_id)
+
+
+@lru_cache(maxsize=8)
+def _read_views(experiment: str, annotation: str, fov_id: str) -> FieldViews:
     opened = Experiment(Path(experiment))
     made = opened.product("annotations", annotation)
     upstream = made.settings["upstream"]

@@ -250,3 +250,16 @@ def test_pictures_at_the_border_stay_within_the_field(place: tuple[int, int]) ->
     small = cell_strip(FieldViews({"Phase": np.full((20, 20), 200, np.uint8)}, np.full((20, 20), 7, np.uint16)), 7, 80, outline=False)
     assert (small[40, 40] == 200).all()
     assert (small[0, 0] == 0).all()
+
+
+def test_a_field_that_many_ask_for_at_once_is_read_once(now: Curation, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.stages import curating_pictures
+
+    read, real = [], curating_pictures.read_labels
+    monkeypatch.setattr(curating_pictures, "read_labels", lambda file: read.append(file) or real(file))
+    asked = [threading.Thread(target=field_views, args=(str(now.experiment.path), now.annotation.id, "f2")) for _ in range(4)]
+    for thread in asked:
+        thread.start()
+    for thread in asked:
+        thread.join()
+    assert len(read) == 1
