@@ -141,6 +141,7 @@ def test_many_quick_keys_are_all_saved(open_page: Callable, address: str, case: 
     ready(page)
     settle(page)
     before = len(rows(case))
+    page.get_by_role("heading", name="Curate").click()  # beside the gallery
     for key in "pnpnpnpnpn":
         page.keyboard.press(key)
     saved(page, case, before + 10)

@@ -23,7 +23,10 @@ class Gallery {
     this.node = made('div', 'gallery', { tabindex: '0', 'aria-label': 'Cells to decide on' }, head, this.grid, this.bar, this.zoom.node);
     this.node.addEventListener('keydown', (event) => this.key(event));
     // Who clicks beside the gallery has left no other place: the keys still mean it, not Streamlit's own shortcuts.
-    this.elsewhere = (event) => document.activeElement === document.body && this.key(event);
+    this.elsewhere = (event) => {
+      const at = document.activeElement || document.body, own = this.node.getRootNode().host || this.node;
+      if (at !== own && at.contains(own)) this.key(event);
+    };
     document.addEventListener('keydown', this.elsewhere, true);
     root.append(this.node);
   }
