@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.errors import InputError
 from core.report.words import count
-from core.workspace import Experiment, Product
+from core.workspace import Experiment, Product, fingerprint
 from pages.parts import address
 from pages.parts.choose import NEW, choose
 from pages.parts.words import known, when
@@ -34,8 +34,10 @@ def measurement_of(product: Product) -> str:
     """The same text for measurements of the same signal, which differ in their spot size only; "" for a damaged record."""
     try:
         record = product.settings
-        return f"{record['inputs']['signal']}-{record['settings']['connectivity']}-{in_um2(record['settings'])}"
-    except (InputError, KeyError, TypeError):
+        signals = {fov_id: keys["signal"] for fov_id, keys in record["inputs"]["fields"].items()}
+        rest = {name: value for name, value in record["settings"].items() if not name.startswith("min_spot")}
+        return fingerprint({"signals": signals, "settings": rest, "um2": in_um2(record["settings"]), "upstream": record["upstream"]})
+    except (InputError, KeyError, TypeError, AttributeError):
         return ""
 
 
@@ -66,8 +68,7 @@ def choose_measurement(experiment: Experiment) -> Product | None:
 
 def _words(product: Product) -> str:
     settings = product.settings["settings"]
-    fields = len({row["fov_id"] for row in product.settings["inputs"]["images"]})
-    return f"{settings['signal']} · {count(fields, 'field')} · aligned: {settings['register']} · {when(product.created)}"
+    return f"{settings['signal']} · {count(len(product.settings['inputs']['fields']), 'field')} · aligned: {settings['register']} · {when(product.created)}"
 
 
 def spots_of(experiment: Experiment, product: Product, fields: pd.DataFrame) -> tuple[list[Spot], str]:

@@ -58,6 +58,7 @@ class Frame {
     const fitted = this.atFit, centre = this.view && this.toImage(this.base.width / 2, this.base.height / 2), before = this.ratio;
     if (this.base.width !== width || this.base.height !== height) {
       for (const canvas of [this.base, this.over]) { canvas.width = width; canvas.height = height; }
+      this.resizedAt = performance.now(); // that cleared them
     }
     if (this.wanted) {
       this.view = this.wanted;

@@ -18,17 +18,26 @@ class Painting extends Frame {
   }
 
   paintNow() {
-    const { scale, x, y } = this.view, r = this.spec.reduction, base = this.base.getContext('2d');
+    this.paintBase();
+    this.paintOutlines();
+    this.showScale();
+    this.stage.dataset.painted = String(1 + Number(this.stage.dataset.painted || 0));
+  }
+
+  /* The picture; left as it is where only the outlines have changed. */
+  paintBase() {
+    const bitmap = this.viewer.tuner?.picture(this) || this.bitmap, { width, height } = this.base, { scale, x, y } = this.view;
+    const { filter } = this.viewer.light, shown = [bitmap, width, height, scale, x, y, filter, this.resizedAt];
+    if (this.shown?.every((one, k) => one === shown[k])) return;
+    this.shown = shown;
+    const r = this.spec.reduction, base = this.base.getContext('2d');
     base.setTransform(1, 0, 0, 1, 0, 0);
     base.clearRect(0, 0, this.base.width, this.base.height);
     base.setTransform(scale * r, 0, 0, scale * r, x, y);
     base.imageSmoothingEnabled = scale * r < 2 * this.ratio; // crisp pixels once they can be seen
     base.imageSmoothingQuality = 'medium';
-    base.drawImage(this.viewer.tuner?.picture(this) || this.bitmap, 0, 0);
-    this.base.style.filter = this.viewer.light.filter;
-    this.paintOutlines();
-    this.showScale();
-    this.stage.dataset.painted = String(1 + Number(this.stage.dataset.painted || 0));
+    base.drawImage(bitmap, 0, 0);
+    this.base.style.filter = filter;
   }
 
   classOf(label) {
