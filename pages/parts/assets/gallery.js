@@ -17,10 +17,10 @@ class Gallery {
     this.forth = this.button('tool', '›', 'Next page', () => this.turn(1));
     this.legend = made('span', 'legend');
     this.count = made('span', 'count');
-    const head = made('div', 'head', {}, this.legend, this.hint, made('span', 'turn', {}, this.back, this.place, this.forth));
+    this.head = made('div', 'head', {}, this.legend, this.hint, made('span', 'turn', {}, this.back, this.place, this.forth));
     this.bar = made('div', 'bar', {}, ...this.buttons(), this.count);
     this.zoom.keys.append(...this.buttons());
-    this.node = made('div', 'gallery', { tabindex: '0', 'aria-label': 'Cells to decide on' }, head, this.grid, this.bar, this.zoom.node);
+    this.node = made('div', 'gallery', { tabindex: '0', 'aria-label': 'Cells to decide on' }, this.head, this.grid, this.bar, this.zoom.node);
     this.node.addEventListener('keydown', (event) => this.key(event));
     // Who clicks beside the gallery has left no other place: the keys still mean it, not Streamlit's own shortcuts.
     this.elsewhere = (event) => {
@@ -67,7 +67,7 @@ class Gallery {
     if (same) this.cards.forEach((card, k) => { card.spec = data.cards[k]; });
     else this.lay(data, data.page < before.page);
     this.grid.style.setProperty('--views', data.views.length);
-    this.bar.hidden = !data.cards.length;
+    this.bar.hidden = this.head.hidden = !data.cards.length;
     clearTimeout(this.again);
     if (this.model.pending.length) this.again = setTimeout(() => this.send(), RESEND_MS);
     this.refresh();

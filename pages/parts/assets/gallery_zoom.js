@@ -6,7 +6,7 @@ class Zoom {
     this.image = made('img', '', { alt: 'The current cell, larger' });
     this.title = made('b');
     this.said = made('span', 'said');
-    this.wide = true;
+    this.wide = !matchMedia('(max-width: 700px)').matches;
     const close = made('button', 'tool', { type: 'button', 'aria-label': 'Close (Enter)' }, '✕');
     const wider = made('button', 'tool', { type: 'button' }, 'Nearer / wider (W)');
     close.addEventListener('click', () => this.close());
