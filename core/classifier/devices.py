@@ -26,8 +26,10 @@ def chosen_precision(name: str, device: torch.device) -> str:
     """ "fp32", "bf16" or "fp16": ``auto`` is half precision on CUDA only, where it is in hardware and usual."""
     if name not in ("auto", "fp32", "bf16"):
         raise InputError(f"Precision: wanted auto, fp32 or bf16, found {name!r}.")
+    if name == "bf16" and device.type == "mps":
+        raise InputError("Precision: bf16 is for CUDA and processors; on Apple's MPS wanted auto or fp32.")
     if device.type != "cuda":
-        return "fp32" if name == "auto" or device.type == "mps" else name
+        return "fp32" if name == "auto" else name
     half = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "fp32" if name == "fp32" else half
 

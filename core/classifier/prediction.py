@@ -56,6 +56,7 @@ class Classifier:
         self.checkpoint = checkpoint
         self.device = torch.device(device or best_device())
         self.precision = chosen_precision(precision, self.device)
+        self.about = f"pytorch {torch.__version__.split('+')[0]} {self.precision} on {self.device.type}"
         network = folded(checkpoint.network())
         self._compiled = self._quick(network, precision, engine) if self.device.type == "cpu" and engine != "pytorch" else None
         self._network = None if self._compiled else network.to(self.device, memory_format=memory_order(self.device))  # type: ignore[call-overload]
@@ -131,8 +132,6 @@ class Classifier:
 
     def _first_batch(self) -> int:
         """Crops at once, by the memory that is free."""
-        if self._compiled is None and not hasattr(self, "about"):
-            self.about = f"pytorch {torch.__version__.split('+')[0]} {self.precision} on {self.device.type}"
         if self.device.type != "cuda":
             return BATCH
         free, _ = torch.cuda.mem_get_info(self.device)
