@@ -148,7 +148,7 @@ class Work:
                 seen = seen if seen.ndim == 3 else np.repeat(seen[..., None], 3, axis=2)
                 (self.folder / "pictures" / image / f"{fov.fov_id}.jpg").write_bytes(jpeg(seen, quality=90))
 
-    def _tables(self, chosen: list[FieldOfView], failures: Failures) -> None:
+    def _tables(self, chosen: Sequence[FieldOfView], failures: Failures) -> None:
         parts = [read_json(self._part(fov)) for fov in chosen if self._part(fov).is_file()]
         write_csv(self.folder / "fields.csv", typed(pd.DataFrame([part["field"] for part in parts]), STAINED_FIELDS)[list(STAINED_FIELDS)])
         write_csv(self.folder / "registration.csv", typed(pd.DataFrame([row for part in parts for row in part["registrations"]]), REGISTRATIONS))
