@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 pytestmark = pytest.mark.browser
-PAGES = ("Assess", "Segment", "Experiments", "Models")
+PAGES = ("Assess", "Segment", "Threshold", "Dataset", "Train", "Evaluate", "Experiments", "Models")
 
 
 def test_navigation_reaches_every_page(page, settle: Callable) -> None:  # type: ignore[no-untyped-def]
