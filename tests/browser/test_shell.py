@@ -10,7 +10,7 @@ PAGES = ("Assess", "Segment", "Threshold", "Dataset", "Train", "Evaluate", "Expe
 
 def test_navigation_reaches_every_page(page, settle: Callable) -> None:  # type: ignore[no-untyped-def]
     for name in PAGES:
-        page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
+        page.get_by_role("link", name=name, exact=True).click()
         page.locator("h1").first.wait_for()
         settle(page)
         assert not page.get_by_test_id("stException").count()
