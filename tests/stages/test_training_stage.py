@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -49,9 +49,13 @@ def pictures(folder: Path, cells: dict[str, int], seed: int = 0, halves: tuple[i
 EVEN = {f"{split}/{name}": n for split, n in (("train", 12), ("val", 6), ("test", 4)) for name in ("senescent", "not_senescent")}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Sums depend on how many threads add them, so the runs that are compared all have one, also those of module fixtures."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
