@@ -48,7 +48,7 @@ def start(page, name: str, files: list[Path], settle: Callable) -> None:  # type
 
 def rename_first_culture(page, name: str) -> None:  # type: ignore[no-untyped-def]
     """In the table of fields: click the first field, go one column to the right, type."""
-    page.locator("[data-testid=stDataFrame]").first.click(position={"x": 70, "y": 52})
+    page.locator("[data-testid=stDataFrame]:visible").first.click(position={"x": 70, "y": 52})
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     editor = page.locator("textarea.gdg-input")
