@@ -75,7 +75,7 @@ def main() -> None:
     path = find_model(EMBEDDED_CLASSIFIER, "classifier").path
     assert path is not None
     checkpoint = load_checkpoint(path)
-    crops = simulated_cells(9000, 0.65, False)[0][: given.crops].astype(np.float32)
+    crops = simulated_cells(9000, 0.65, False).crops[: given.crops].astype(np.float32)
     exact, half = (Classifier(checkpoint, "cpu", precision=precision) for precision in ("fp32", "bf16"))
     reference = Classifier(checkpoint, "cpu", engine="pytorch")
     ours: dict[str, Predict] = {f"ours {one.about}": one.predict for one in (exact, half)}

@@ -3,9 +3,12 @@
     python -m core.recipes.demo_classifier --out core/embedded/demo-simulated --scratch demo.partial
 
 Nothing but this project's simulator goes in. Cultures are independent between the sets: training fields have seeds from
-1000 on, validation fields from 5000, test fields from 9000. The first epochs see a window of 192 px around each cell at
-half the resolution, the next ones at the full one, the last ones the full 380 px. The training resumes from ``--scratch``
-when it was interrupted.
+1000 on, validation fields from 5000, test fields from 9000. Within a round the first epochs see a window around each cell at
+half the resolution, the next ones at the full one, the last ones the full 380 px. The first round learns the class of every
+cell; the second, on more cultures, learns what the simulator knows of it: how strongly all its traits speak for either class
+(distillation from the ideal observer; Hinton et al. 2015, arXiv:1503.02531), of which far fewer cells teach as much. A
+temperature fitted on validation cells makes probabilities of the result. The training resumes from ``--scratch`` when it was
+interrupted.
 """
 
 import argparse
@@ -13,7 +16,9 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +30,15 @@ from core.classifier.scores import accuracy, roc_auc, youden_threshold
 from core.classifier.training import Batches, FitSettings, fit, reestimate_statistics, score
 from core.dataset.crops import cut_crops, normalise, scale_intensity
 from core.recipes.describing import write_description
+from core.statistics.calibration import apply_temperature, fit_temperature
 
 NAME = "demo-simulated"
 CROP_PX = 380
 PIXEL_UM = 1.0  # cells are rescaled to it
 MEAN, SPREAD = 0.0, 0.2  # of intensities scaled by field: their median is 0, their spread near 0.2
-TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1060), range(5000, 5008), range(9000, 9012)
+TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1220), range(5000, 5016), range(9000, 9030)
 FIELD_PIXELS_UM = (0.5, 0.65, 0.87, 1.1, 1.3)  # common cameras behind objectives of 4x to 10x
-EPOCH_STEPS = 10
+EVIDENCE_UNIT = 4.0  # of log-odds: the second round's target for a cell is sigmoid(evidence / 4)
 
 
 @dataclass(frozen=True)
@@ -51,27 +57,35 @@ class Round:
 
     rate: float
     phases: tuple[Phase, ...]
+    fields: int  # the first so many of the training fields
+    steps: int  # batches an epoch
+    by_evidence: bool  # learn the evidence for each cell, not its class
 
 
 FULL = Phase(8, CROP_PX, 1, 8)
-ROUNDS = (Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL)),)
+ROUNDS = (
+    Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL), fields=60, steps=10, by_evidence=False),
+    Round(5e-4, (Phase(24, 256, 2, 32), Phase(8, 256, 1, 16), Phase(3, CROP_PX, 1, 8)), fields=220, steps=20, by_evidence=True),
+)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of simulated fields: crops (N, 380, 380) float16, normalised; true classes; areas in µm²; field seeds."""
+    """Cells of simulated fields: crops (N, 380, 380) float16, normalised; true classes; areas in µm²; the evidence for
+    senescence (log-odds) in their traits; field seeds."""
 
     crops: np.ndarray
     classes: np.ndarray
     areas: np.ndarray
+    evidence: np.ndarray
     fields: np.ndarray
 
     def __len__(self) -> int:
         return len(self.classes)
 
 
-def simulated_cells(seed: int, pixel_um: float, masks_vary: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Crops, classes and areas of the cells of one simulated field that do not touch its border."""
+def simulated_cells(seed: int, pixel_um: float, masks_vary: bool) -> Cells:
+    """The cells of one simulated field that do not touch its border."""
     from core.simulate import simulate_field
 
     rng = np.random.default_rng(seed)
@@ -84,7 +98,7 @@ def simulated_cells(seed: int, pixel_um: float, masks_vary: bool) -> tuple[np.nd
     choice = rng.integers(len(variants), size=len(ids))
     for k, labels in enumerate(variants):
         crops[choice == k] = cut_crops(image, labels, ids[choice == k], CROP_PX, scale=pixel_um / PIXEL_UM)
-    return crops, cells.senescent.to_numpy(), cells.area_px.to_numpy() * pixel_um**2
+    return Cells(crops, cells.senescent.to_numpy(), cells.area_px.to_numpy() * pixel_um**2, cells.evidence.to_numpy(), np.full(len(cells), seed))
 
 
 def outlines(labels: np.ndarray) -> list[np.ndarray]:
@@ -101,23 +115,33 @@ def outlines(labels: np.ndarray) -> list[np.ndarray]:
     return [narrow, labels, expand_labels(labels, 2), expand_labels(labels, 5)]
 
 
-def gather(seeds: Sequence[int], pixels_um: Sequence[float], masks_vary: bool) -> Cells:
-    """Cells of one simulated field a seed; the magnification goes round."""
-    fields = [simulated_cells(seed, pixels_um[i % len(pixels_um)], masks_vary) for i, seed in enumerate(seeds)]
-    crops, classes, areas = (np.concatenate(part) for part in zip(*fields, strict=True))
-    return Cells(crops, classes, areas, np.repeat(list(seeds), [len(f[1]) for f in fields]))
+def gather(seeds: Sequence[int], pixels_um: Sequence[float], masks_vary: bool, file: Path | None = None) -> Cells:
+    """Cells of one simulated field a seed; the magnification goes round. With ``file`` the crops lie there, not in memory."""
+    fields = []
+    with file.open("wb") if file else nullcontext() as out:
+        for i, seed in enumerate(seeds):
+            cells = simulated_cells(seed, pixels_um[i % len(pixels_um)], masks_vary)
+            if out:
+                out.write(cells.crops.tobytes())
+                cells = replace(cells, crops=cells.crops[:0])
+            fields.append(cells)
+    together = {column.name: np.concatenate([getattr(one, column.name) for one in fields]) for column in fields_of(Cells)}
+    if file:
+        together["crops"] = np.memmap(file, np.float16, "r", shape=(len(together["classes"]), CROP_PX, CROP_PX))
+    return Cells(**together)
 
 
-def batches(cells: Cells, order: np.ndarray, phase: Phase = FULL) -> Iterator[tuple[Any, Any]]:
-    """The cells in ``order``, a batch at a time, as ``phase`` sees them."""
+def batches(cells: Cells, order: np.ndarray, phase: Phase = FULL, by_evidence: bool = False) -> Iterator[tuple[Any, Any]]:
+    """The cells in ``order``, a batch at a time, as ``phase`` sees them, with their classes or what the evidence makes of them."""
     import torch
 
     low = (CROP_PX - phase.window_px) // 2
+    targets = 1 / (1 + np.exp(-cells.evidence / EVIDENCE_UNIT)) if by_evidence else cells.classes.astype(np.int64)
     for start in range(0, len(order), phase.batch):
         part = order[start : start + phase.batch]
         crops = cells.crops[part, low : low + phase.window_px, low : low + phase.window_px].astype(np.float32)
         small = torch.nn.functional.avg_pool2d(torch.from_numpy(crops)[:, None], phase.shrink)
-        yield small, torch.from_numpy(cells.classes[part].astype(np.int64))
+        yield small, torch.from_numpy(targets[part])
 
 
 def phase_of(phases: Sequence[Phase], epoch: int) -> Phase:
@@ -151,9 +175,9 @@ def train(scratch: Path, bf16: bool) -> None:
     """Train through ``ROUNDS``; the last state of each lies in ``scratch``/round1.pt and so on."""
     import torch
 
-    cells, held = gather(TRAINING_SEEDS, FIELD_PIXELS_UM, True), gather(VALIDATION_SEEDS, (0.65,), True)
-    say(f"{len(cells)} training cells, {cells.classes.mean():.2f} senescent; {len(held)} validation cells")
     scratch.mkdir(parents=True, exist_ok=True)
+    cells, held = gather(TRAINING_SEEDS, FIELD_PIXELS_UM, True, scratch / "crops.f16"), gather(VALIDATION_SEEDS, (0.65,), True)
+    say(f"{len(cells)} training cells, {cells.classes.mean():.2f} senescent; {len(held)} validation cells")
     network = fresh_network()
     for number, one in enumerate(ROUNDS, 1):
         file = scratch / f"round{number}.pt"
@@ -166,17 +190,18 @@ def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round
     import torch
 
     watched = np.random.default_rng(0).permutation(len(held))[:96]
+    shown = int(np.isin(cells.fields, TRAINING_SEEDS[: one.fields]).sum())  # fields lie in the order of their seeds
 
     def training(epoch: int) -> Batches:
         phase = phase_of(one.phases, epoch)
-        order = np.random.default_rng((number - 1, epoch)).permutation(len(cells))[: phase.batch * EPOCH_STEPS]
-        return batches(cells, order, phase)
+        order = np.random.default_rng((number - 1, epoch)).permutation(shown)[: phase.batch * one.steps]
+        return batches(cells, order, phase, one.by_evidence)
 
     def validation(epoch: int) -> Batches:
         return batches(held, watched, phase_of(one.phases, epoch))
 
     epochs = sum(phase.epochs for phase in one.phases)
-    settings = FitSettings(epochs=epochs, steps=EPOCH_STEPS, rate=one.rate, average=0.97, seed=number - 1, bf16=bf16)
+    settings = FitSettings(epochs=epochs, steps=one.steps, rate=one.rate, average=0.97, seed=number - 1, bf16=bf16)
     resume = torch.load(file, weights_only=True) if file.is_file() else None
     for result in fit(network, training, validation, settings, resume=resume):
         torch.save(result.resume, file.with_suffix(".new"))
@@ -197,7 +222,9 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         reestimate_statistics(network, batches(cells, order, replace(FULL, batch=16)))
     held, test = gather(VALIDATION_SEEDS, (0.65,), True), gather(TEST_SEEDS, (0.65,), True)
-    threshold = youden_threshold(*probabilities(network, held, bf16))
+    classes, raw = probabilities(network, held, bf16)
+    temperature = fit_temperature(classes, raw)
+    threshold = youden_threshold(classes, apply_temperature(raw, temperature))
     checkpoint = Checkpoint(
         architecture="efficientnet-b4",
         crop_px=CROP_PX,
@@ -207,12 +234,14 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
         pixel_size_um=PIXEL_UM,
         threshold=threshold,
         simulated=True,
+        temperature=temperature,
         state=network.state_dict(),
     )
     out.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out / "weights.pt", checkpoint, half=True)
     published = load_checkpoint(out / "weights.pt").network()  # what is scored is what is published, half precision and all
-    scores = test_scores(test, *probabilities(published, test, bf16), threshold)
+    classes, raw = probabilities(published, test, bf16)
+    scores = test_scores(test, classes, apply_temperature(raw, temperature), threshold)
     scores["validation_auc"] = round(roc_auc(*probabilities(published, held, bf16)), 4)
     card = {"name": NAME, "data": "simulated cells of this project", "licence": "BSD-3-Clause", "recipe": RECIPE, "scores": scores, "limits": LIMITS}
     save_checkpoint(out / "weights.pt", replace(checkpoint, card=card), half=True)
@@ -242,6 +271,7 @@ def test_scores(cells: Cells, classes: np.ndarray, found: np.ndarray, threshold:
         "false_negative": int((~called & (classes == 1)).sum()),
         "true_negative": int((~called & (classes == 0)).sum()),
         "area_alone_auc": round(roc_auc(classes, cells.areas), 4),
+        "ceiling_auc": round(roc_auc(classes, cells.evidence), 4),
     }
 
 
@@ -259,13 +289,17 @@ probabilities mean nothing until it is checked against a stain on your own cells
   the simulator's truth. Outlines were randomly narrowed and widened. Cells that touch the border are left out.
 - Licence: BSD-3-Clause.
 - Recipe: `{recipe}`
-- Decision threshold: {threshold:.3f}, by Youden's index on {validation} simulated validation fields.
+- Decision threshold: {threshold:.3f}, by Youden's index on {validation} simulated validation fields, on which the temperature of the
+  probabilities ({temperature:.2f}) was fitted too.
+- Training: first on the class of each cell, then, with more cultures, on the simulator's own evidence for it (the log-likelihood ratio of
+  its traits).
 
 | on {tests} simulated test fields of other seeds (0.65 µm a pixel) | |
 |---|---|
 | cells, of them senescent | {test_cells}, {test_senescent} |
 | area under the ROC curve | {test_auc} |
 | the same by cell area alone | {area_alone_auc} |
+| the same for whoever knows every trait that the simulator gave the cell: the ceiling | {ceiling_auc} |
 | accuracy | {test_accuracy} |
 | senescent called senescent / not | {true_positive} / {false_negative} |
 | other cells called senescent / not | {false_positive} / {true_negative} |
@@ -287,6 +321,7 @@ def write_card(out: Path, checkpoint: Checkpoint, scores: dict[str, Any]) -> Non
         low=min(FIELD_PIXELS_UM),
         high=max(FIELD_PIXELS_UM),
         threshold=checkpoint.threshold,
+        temperature=checkpoint.temperature,
         validation=len(VALIDATION_SEEDS),
         tests=len(TEST_SEEDS),
         **scores,

@@ -23,7 +23,8 @@ class SimulatedField:
     ``phase`` and ``stain`` uint16 with ``bits`` true bits, ``colour`` uint8 (Y, X, 3) RGB, both empty (0, 0) and (0, 0, 3)
     when drawn without stain. ``labels`` int32, 0 background, cells 1..N, each one connected piece. ``cells`` has one row a
     label: label, senescent (0/1), area_px, y_px, x_px (centroid), stained (1: X-gal was put into the cell), stain_density
-    (peak optical density), touches_border. ``registration`` says where the stain and colour image lie:
+    (peak optical density), touches_border, the nucleus' centre, and of the traits granules, spread and evidence (the
+    logarithm of the likelihood ratio, senescent against not, of all its traits). ``registration`` says where the stain and colour image lie:
     see ``core.simulate.stain.Registration``.
     """
 
@@ -172,5 +173,6 @@ def _cell_table(labels: np.ndarray, cells: list[PlacedCell], nuclei: list[Nucleu
             "nucleus_x_px": np.array([n.x - canvas.pad for n in nuclei], dtype=np.float64),
             "granules": np.array([c.traits.granules for c in cells], dtype=np.float64),
             "spread": np.array([c.traits.spread for c in cells], dtype=np.float64),
+            "evidence": np.array([c.traits.evidence for c in cells], dtype=np.float64),
         }
     )

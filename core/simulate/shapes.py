@@ -25,6 +25,7 @@ class Traits:
     fibres: float  # phase of stress fibres
     nucleus_um2: float
     angle: float  # of the long axis, radians from x towards y
+    evidence: float  # what these traits say of the class: see ``_evidence``
 
 
 @dataclass(frozen=True)
@@ -35,30 +36,78 @@ class Outline:
     origin: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class _Class:
+    """Means of the traits of one class; all but area are drawn with the same deviation in both."""
+
+    log_area: float  # of µm²
+    area_deviation: float
+    low_um2: float
+    high_um2: float
+    spread: float  # logit
+    log_granules: float
+    log_vacuoles: float
+    log_nucleus: float
+
+
+_YOUNG = _Class(7.5, 0.5, 650, 7000, -1.5, 3.6, 0.6, 5.1)
+_SENESCENT = _Class(8.45, 0.68, 1200, 16000, 1.1, 4.4, 1.9, 5.5)
+_SPREAD_DEVIATION, _SPREAD_BY_AREA = 1.25, 0.6
+_GRANULES_DEVIATION, _VACUOLES_DEVIATION, _NUCLEUS_DEVIATION = 0.65, 0.9, 0.22
+
+
 def draw_traits(rng: np.random.Generator, senescent: bool, size_factor: float, angle: float) -> Traits:
     """Draw one cell of its class; ``size_factor`` multiplies areas (a line's mean cell size), ``angle`` is the local direction.
 
     Log-area has its class means 1 apart with standard deviations of 0.5 and 0.7: area alone then separates the classes
     with an area under the curve of about 0.85. Granularity overlaps as much and is drawn independently of area.
     """
-    mean, deviation, low, high = (8.45, 0.68, 1200, 16000) if senescent else (7.5, 0.5, 650, 7000)
-    area = float(np.clip(np.exp(rng.normal(mean, deviation)), low, high)) * size_factor
-    bulk = np.log(area / size_factor) - (8.45 if senescent else 7.5)
-    spread = float(1 / (1 + np.exp(-(rng.normal(1.1 if senescent else -1.5, 1.25) + 0.6 * bulk))))
+    law = _SENESCENT if senescent else _YOUNG
+    area = float(np.clip(np.exp(rng.normal(law.log_area, law.area_deviation)), law.low_um2, law.high_um2)) * size_factor
+    bulk = np.log(area / size_factor) - law.log_area
+    spread = float(1 / (1 + np.exp(-(rng.normal(law.spread, _SPREAD_DEVIATION) + _SPREAD_BY_AREA * bulk))))
     thickness = 0.23 * (1800 * size_factor / area) ** 0.35 * np.exp(rng.normal(0.0, 0.3))
     if rng.random() < 0.12 * (1 - spread):
         thickness *= rng.uniform(2.0, 3.5)  # a refractile cell, drawn together
+    granules = float(np.exp(rng.normal(law.log_granules, _GRANULES_DEVIATION)))
+    vacuoles = float(np.exp(rng.normal(law.log_vacuoles, _VACUOLES_DEVIATION)))
+    fibres = float(rng.uniform(-0.02, 0.04) * (0.35 + 0.65 * spread))
+    nucleus = float(np.exp(rng.normal(law.log_nucleus, _NUCLEUS_DEVIATION)))
     return Traits(
         senescent=senescent,
         area_um2=area,
         spread=spread,
         thickness=float(np.clip(thickness, 0.09, 2.0)),
-        granules=float(np.exp(rng.normal(4.4 if senescent else 3.6, 0.65))),
-        vacuoles=float(np.exp(rng.normal(1.9 if senescent else 0.6, 0.9))),
-        fibres=float(rng.uniform(-0.02, 0.04) * (0.35 + 0.65 * spread)),
-        nucleus_um2=float(np.exp(rng.normal(5.5 if senescent else 5.1, 0.22))),
+        granules=granules,
+        vacuoles=vacuoles,
+        fibres=fibres,
+        nucleus_um2=nucleus,
         angle=angle + float(rng.normal(0.0, 0.35 + 1.2 * spread)),
+        evidence=_evidence(area / size_factor, spread, granules, vacuoles, nucleus),
     )
+
+
+def _evidence(area_um2: float, spread: float, granules: float, vacuoles: float, nucleus_um2: float) -> float:
+    """Logarithm of the likelihood ratio, senescent against not, of a cell with these traits (area for a size factor of 1).
+
+    By Neyman and Pearson no score of the traits separates the classes better, so its area under the ROC curve is the ceiling
+    for whoever knows the traits exactly; an image shows them with noise, and its ceiling lies lower. That areas are cut off
+    at the ends of their range is left out of account.
+    """
+
+    def log_likelihood(law: _Class) -> float:
+        bulk = np.log(area_um2) - law.log_area
+        flatness = np.log(spread / (1 - spread)) - law.spread - _SPREAD_BY_AREA * bulk
+        deviations = (
+            bulk / law.area_deviation,
+            flatness / _SPREAD_DEVIATION,
+            (np.log(granules) - law.log_granules) / _GRANULES_DEVIATION,
+            (np.log(vacuoles) - law.log_vacuoles) / _VACUOLES_DEVIATION,
+            (np.log(nucleus_um2) - law.log_nucleus) / _NUCLEUS_DEVIATION,
+        )
+        return float(-0.5 * np.square(deviations).sum() - np.log(law.area_deviation))
+
+    return log_likelihood(_SENESCENT) - log_likelihood(_YOUNG)
 
 
 def draw_outline(rng: np.random.Generator, traits: Traits, pixel_size_um: float) -> Outline:

@@ -32,10 +32,12 @@ def test_epochs_belong_to_their_phases():
 
 def test_batches_are_windows_of_the_crops():
     crops = np.random.default_rng(0).normal(size=(5, 380, 380)).astype(np.float16)
-    cells = recipe.Cells(crops, np.array([0, 1, 0, 1, 1]), np.ones(5), np.zeros(5))
+    cells = recipe.Cells(crops, np.array([0, 1, 0, 1, 1]), np.ones(5), np.array([-40.0, 4, 0, 1, 40]), np.zeros(5))
     found = list(recipe.batches(cells, np.array([4, 0, 2]), recipe.Phase(1, 192, 2, 2)))
     assert [tuple(x.shape) for x, _ in found] == [(2, 1, 96, 96), (1, 1, 96, 96)]
     assert [y.tolist() for _, y in found] == [[1, 0], [0]]
+    by_evidence = list(recipe.batches(cells, np.array([4, 0, 2]), recipe.Phase(1, 192, 2, 3), by_evidence=True))
+    assert by_evidence[0][1].tolist() == pytest.approx([1, 0, 0.5], abs=1e-3)
     assert found[0][0][0, 0, 0, 0].item() == pytest.approx(crops[4, 94:96, 94:96].astype(np.float32).mean(), abs=1e-3)
 
 
