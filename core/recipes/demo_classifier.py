@@ -4,7 +4,7 @@
 
 Nothing but this project's simulator goes in. Cultures are independent between the sets: training fields have seeds from
 1000 on, validation fields from 5000, test fields from 9000. Within a round the first epochs see a window around each cell at
-half the resolution, the next ones at the full one, the last ones the full 380 px. The first round learns the class of every
+half the resolution, the next ones at the full one; batch statistics are taken at the full 380 px. The first round learns the class of every
 cell; the second, on more cultures, learns what the simulator knows of it: how strongly all its traits speak for either class
 (distillation from the ideal observer; Hinton et al. 2015, arXiv:1503.02531), of which far fewer cells teach as much. A
 temperature fitted on validation cells makes probabilities of the result. The training resumes from ``--scratch`` when it was
@@ -36,7 +36,7 @@ NAME = "demo-simulated"
 CROP_PX = 380
 PIXEL_UM = 1.0  # cells are rescaled to it
 MEAN, SPREAD = 0.0, 0.2  # of intensities scaled by field: their median is 0, their spread near 0.2
-TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1220), range(5000, 5016), range(9000, 9030)
+TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1220), range(5000, 5016), range(9000, 9012)
 FIELD_PIXELS_UM = (0.5, 0.65, 0.87, 1.1, 1.3)  # common cameras behind objectives of 4x to 10x
 EVIDENCE_UNIT = 4.0  # of log-odds: the second round's target for a cell is sigmoid(evidence / 4)
 
@@ -53,19 +53,20 @@ class Phase:
 
 @dataclass(frozen=True)
 class Round:
-    """A training with a learning rate that rises, and falls to 0 again."""
+    """A training with a learning rate that rises, and falls towards 0 again."""
 
     rate: float
     phases: tuple[Phase, ...]
     fields: int  # the first so many of the training fields
     steps: int  # batches an epoch
     by_evidence: bool  # learn the evidence for each cell, not its class
+    falls_over: int  # epochs after which the rate would be 0
 
 
 FULL = Phase(8, CROP_PX, 1, 8)
 ROUNDS = (
-    Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL), fields=60, steps=10, by_evidence=False),
-    Round(5e-4, (Phase(24, 256, 2, 32), Phase(8, 256, 1, 16), Phase(3, CROP_PX, 1, 8)), fields=220, steps=20, by_evidence=True),
+    Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL), fields=60, steps=10, by_evidence=False, falls_over=64),
+    Round(5e-4, (Phase(18, 256, 2, 32), Phase(5, 256, 1, 16)), fields=220, steps=20, by_evidence=True, falls_over=32),
 )
 
 
@@ -201,7 +202,7 @@ def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round
         return batches(held, watched, phase_of(one.phases, epoch))
 
     epochs = sum(phase.epochs for phase in one.phases)
-    settings = FitSettings(epochs=epochs, steps=one.steps, rate=one.rate, average=0.97, seed=number - 1, bf16=bf16)
+    settings = FitSettings(epochs=one.falls_over, steps=one.steps, rate=one.rate, average=0.97, seed=number - 1, bf16=bf16)
     resume = torch.load(file, weights_only=True) if file.is_file() else None
     for result in fit(network, training, validation, settings, resume=resume):
         torch.save(result.resume, file.with_suffix(".new"))
@@ -209,6 +210,8 @@ def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round
         with file.with_suffix(".jsonl").open("a", encoding="utf-8") as history:
             history.write(json.dumps(result.row()) + "\n")
         say(" ".join(f"{key} {value:.4g}" for key, value in result.row().items()))
+        if result.epoch == epochs:
+            break
 
 
 def publish(scratch: Path, out: Path, bf16: bool) -> None:
