@@ -204,6 +204,8 @@ def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round
     epochs = sum(phase.epochs for phase in one.phases)
     settings = FitSettings(epochs=one.falls_over, steps=one.steps, rate=one.rate, average=0.97, seed=number - 1, bf16=bf16)
     resume = torch.load(file, weights_only=True) if file.is_file() else None
+    if resume and resume["epoch"] >= epochs:
+        return
     for result in fit(network, training, validation, settings, resume=resume):
         torch.save(result.resume, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
