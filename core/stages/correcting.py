@@ -7,7 +7,7 @@ memory for the next correction, and as a label image in a cache folder for the v
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from itertools import takewhile
@@ -43,12 +43,14 @@ class Patch:
 
 @dataclass(frozen=True)
 class Standing:
-    """A field as it stands: the edits, the label image int32 (Y, X), what is measured of its cells, the highest id as segmented."""
+    """A field as it stands: the edits, the label image int32 (Y, X), what is measured of its cells; the highest id and the flow
+    errors as segmented."""
 
     edits: tuple[Edit, ...]
     labels: np.ndarray
     measures: pd.DataFrame
     highest: int
+    flow_error: Mapping[int, float]
     patches: tuple[Patch, ...] = ()
 
 
@@ -140,6 +142,18 @@ def _fields(product: Path) -> pd.DataFrame:
     return read_csv(product / "fields.csv", SEGMENTED_FIELDS)[["fov_id", "n_cells"]]
 
 
+@lru_cache(maxsize=2)
+def _cells(product: Path) -> pd.DataFrame:
+    return read_csv(product / "cells.csv", CELLS)
+
+
+def _flow_errors(product: Path, fov_id: str) -> dict[int, float]:
+    """By label, of the cells as segmented; those without one are left out."""
+    cells = _cells(product)
+    known = cells[(cells["fov_id"] == fov_id) & cells["flow_error"].notna()]
+    return dict(zip(known["label"].astype(int), known["flow_error"].astype(float), strict=True))
+
+
 def highest_id(product: Product, fov_id: str) -> int:
     """The highest id that earlier reviews gave in this field; 0: none."""
     return int(product.settings.get("settings", {}).get(HIGHEST, {}).get(fov_id, 0))
@@ -160,7 +174,8 @@ def _stand(product: Product, log: EditLog, found: History) -> Standing:
     known = _standing.get(key)
     if known is None:
         labels = read_labels(source)
-        known = Standing((), labels, measure(labels), int(labels.max()))
+        errors = _flow_errors(product.path, log.fov_id)
+        known = Standing((), labels, measure(labels, flow_error=errors), int(labels.max()), errors)
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(known.edits, found.edits, strict=False)))
     known = _back(known, same) if same < len(known.edits) else known
     missing = found.edits[len(known.edits) :]
@@ -175,8 +190,8 @@ def _changed(before: Standing, edits: tuple[Edit, ...], labels: np.ndarray) -> S
     rows, columns = (np.flatnonzero(differs.any(axis=axis)) for axis in (1, 0))
     box = tuple(slice(int(one[0]), int(one[-1]) + 1) if len(one) else slice(0) for one in (rows, columns))
     patch = Patch(len(before.edits), (box[0], box[1]), before.labels[box].copy())
-    measures = _measured(before.measures, labels, edits)
-    return Standing((*before.edits, *edits), labels, measures, before.highest, (*before.patches, patch))
+    stand = (*before.edits, *edits)
+    return replace(before, edits=stand, labels=labels, measures=_measured(before, labels, edits, stand), patches=(*before.patches, patch))
 
 
 def _back(now: Standing, edits: int) -> Standing:
@@ -185,13 +200,15 @@ def _back(now: Standing, edits: int) -> Standing:
     while at > edits:
         patch = patches.pop()
         labels[patch.box], at = patch.pixels, patch.edits
-    return Standing(now.edits[:at], labels, _measured(now.measures, labels, now.edits[at:]), now.highest, tuple(patches))
+    stand = now.edits[:at]
+    return replace(now, edits=stand, labels=labels, measures=_measured(now, labels, now.edits[at:], stand), patches=tuple(patches))
 
 
-def _measured(before: pd.DataFrame, labels: np.ndarray, edits: Sequence[Edit]) -> pd.DataFrame:
-    """Only the cells that ``edits`` touched are measured again."""
-    ids = sorted(touched(edits))
-    stay, again = before[~before["label"].isin(ids)], measure(labels, ids)
+def _measured(before: Standing, labels: np.ndarray, edits: Sequence[Edit], stand: Sequence[Edit]) -> pd.DataFrame:
+    """Only the cells that ``edits`` touched are measured again; the flow error is lost to those that ``stand`` touches."""
+    ids, edited = sorted(touched(edits)), touched(stand)
+    known = {label: before.flow_error[label] for label in ids if label in before.flow_error and label not in edited}
+    stay, again = before.measures[~before.measures["label"].isin(ids)], measure(labels, ids, known)
     some = [one for one in (stay, again) if len(one)] or [stay]
     return pd.concat(some, ignore_index=True).sort_values("label", ignore_index=True)
 
@@ -234,5 +251,5 @@ def _areas(experiment: Experiment, product: Product, fov_id: str, changed: int) 
     table = experiment.fields().set_index("fov_id")["pixel_size_um"]
     mine = table.get(fov_id)
     alike = table.index[table.isna() if mine is None or pd.isna(mine) else (table == mine).fillna(False)]
-    cells = read_csv(product.path / "cells.csv", CELLS)
+    cells = _cells(product.path)
     return cells.loc[cells["fov_id"].isin(alike) & ~cells["touches_border"].fillna(False), "area_px"].dropna().to_numpy(float)

@@ -14,7 +14,7 @@ import pytest
 from core.__main__ import main
 from core.errors import InputError
 from core.images import read_labels, write_image, write_labels
-from core.report import read_csv
+from core.report import read_csv, write_csv
 from core.stages import RUN, correcting
 from core.stages.adding import Addition, add
 from core.stages.correcting import correct, look, overview
@@ -192,6 +192,30 @@ def test_the_list_follows_the_corrections(labelled: tuple[Experiment, Product]) 
     assert cells["reason"][0] == "cut by the border"
     correct(*labelled, FIRST, {"action": "undo"})
     assert 9 not in set(look(*labelled, FIRST).cells["label"])
+
+
+def test_the_flow_error_is_that_of_unchanged_cells(labelled: tuple[Experiment, Product]) -> None:
+    """Among the reasons while it lasts, gone with an edit, back with its undo, carried to the next segmentation."""
+    experiment, product = labelled
+    file = product.path / "cells.csv"
+    cells = read_csv(file, CELLS)
+    assert cells["flow_error"].isna().all()  # these outlines were imported
+    write_csv(file, cells.assign(flow_error=[0.35, 0.1, 0.39] * 2))
+
+    def unsure() -> dict[int, str]:
+        found = look(*labelled, FIRST).cells
+        return {label: reason for label, reason in zip(found["label"], found["reason"], strict=True) if "flow error" in reason}
+
+    assert set(unsure()) == {3, 8}
+    assert "flow error 0.39" in unsure()[8]
+    correct(*labelled, FIRST, MERGE)
+    correct(*labelled, FIRST, SPLIT)
+    assert unsure() == {}
+    correct(*labelled, FIRST, {"action": "undo"})
+    assert set(unsure()) == {3}
+    made = read_csv(review(experiment.path, product.id) / "cells.csv", CELLS).set_index(["fov_id", "label"])["flow_error"]
+    assert made.dropna().to_dict() == {(FIRST, 3): 0.35, (SECOND, 3): 0.35, (SECOND, 7): 0.1, (SECOND, 8): 0.39}
+    assert (FIRST, 7) in made.index
 
 
 def test_only_the_last_pictures_are_kept(labelled: tuple[Experiment, Product]) -> None:
