@@ -101,7 +101,8 @@ def _precision(device: str, speed: Speed) -> tuple[Precision, str]:
 
 
 class _OnDevice(Compiled):
-    """PyTorch on a CUDA or an MPS device."""
+    """PyTorch on a CUDA or an MPS device, in true fp32: cuDNN would round to TF32 by default, and may choose other algorithms
+    from call to call."""
 
     def __init__(self, network: Any, device: str) -> None:
         import torch
@@ -115,6 +116,6 @@ class _OnDevice(Compiled):
 
         waiting = iter(samples)
         while batch := list(islice(waiting, DEVICE_BATCH)):
-            with torch.inference_mode():
-                out = self._network(torch.from_numpy(np.stack(batch)).to(self._device))[0]
-            yield from out.float().cpu().numpy()
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                out = self._network(torch.from_numpy(np.stack(batch)).to(self._device))[0].float().cpu().numpy()
+            yield from out

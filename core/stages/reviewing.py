@@ -16,10 +16,11 @@ from core.options import command
 from core.progress import Progress, silent
 from core.report import read_csv
 from core.stages.common import Failures, fail_if_all
-from core.stages.correcting import HIGHEST, highest_id, label_image
+from core.stages.correcting import HIGHEST, highest_id
 from core.stages.edit_log import EditLog
 from core.stages.measuring import write_measurements
 from core.stages.segmenting import write_tables
+from core.stages.standing import label_image
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish
 
