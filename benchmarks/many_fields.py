@@ -1,6 +1,7 @@
 """Hundreds of fields in one job: resident memory over the fields, seconds, and what became of files that are damaged.
 
     python benchmarks/many_fields.py                        # 500 fields of 256 to 384 px, every 50th damaged
+    python benchmarks/many_fields.py --sides 112 160        # smaller fields: the same bookkeeping in less time
     python benchmarks/many_fields.py --keep FOLDER          # keep the workspace, to look at it in the app
     python benchmarks/many_fields.py --plain 1000           # the segmenter alone over many fields, without files
 
@@ -35,7 +36,7 @@ from core.workspace import Experiment  # noqa: E402
 
 WEIGHTS = ROOT / "core" / "embedded" / "senescope-phase" / "weights.pt"
 PIXEL_UM = 1.1
-SIDES = (256, 384)  # px
+SIDES = (256, 384)  # px, least and most
 SOURCE = 1024  # px; side of the simulated fields that the pieces are cut from
 SEEN_AT = (1, 50, 100, 250, 400, 500, 1000, 2000)
 DAMAGED_EVERY = 50
@@ -52,22 +53,22 @@ def resident_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def pieces(n: int, seed: int = 0) -> Any:
+def pieces(n: int, sides: tuple[int, int], seed: int = 0) -> Any:
     """``n`` random pieces of simulated fields, uint16 (Y, X), turned and mirrored."""
     random = np.random.default_rng(seed)
     sources = [simulate_field(k, SOURCE, pixel_size_um=PIXEL_UM, n_cells=200, size_factor=0.85, stain=False).phase for k in range(3)]
     for _ in range(n):
         source = sources[random.integers(len(sources))]
-        height, width = random.integers(*SIDES, 2, endpoint=True)
+        height, width = random.integers(*sides, 2, endpoint=True)
         y, x = random.integers(0, SOURCE - height), random.integers(0, SOURCE - width)
         yield np.rot90(source[y : y + height, x : x + width], random.integers(4))
 
 
-def prepared(path: Path, n: int, cultures: int = 10) -> tuple[Experiment, dict[str, str]]:
+def prepared(path: Path, n: int, sides: tuple[int, int], cultures: int = 10) -> tuple[Experiment, dict[str, str]]:
     """An experiment of ``n`` fields; the damage of some files by name of the field."""
     (path / "images").mkdir(parents=True)
     names = []
-    for k, piece in enumerate(pieces(n)):
+    for k, piece in enumerate(pieces(n, sides)):
         names.append(str(path / "images" / f"MSC{k % cultures + 1}_P4_f{k // cultures + 1:03d}_phase.tif"))
         write_image(Path(names[-1]), piece, PIXEL_UM)
     add(path, Addition(phase=names))
@@ -94,10 +95,10 @@ def damage(file: Path, k: int) -> str:
     return kind
 
 
-def one_job(path: Path, n: int) -> None:
+def one_job(path: Path, n: int, sides: tuple[int, int]) -> None:
     started = time.perf_counter()
-    experiment, damaged = prepared(path, n)
-    say(fields=n, damaged=len(damaged), prepared_s=round(time.perf_counter() - started, 1), resident_mib=round(resident_mib(), 1))
+    experiment, damaged = prepared(path, n, sides)
+    say(fields=n, sides=sides, damaged=len(damaged), prepared_s=round(time.perf_counter() - started, 1), resident_mib=round(resident_mib(), 1))
     memory: dict[int, float] = {}
 
     def watch(done: float, total: float, item: str) -> None:
@@ -125,12 +126,12 @@ def slope(memory: dict[int, float]) -> dict[str, float]:
     return {"mib_per_100_fields_after_the_first_fifth": round(100 * float(np.polyfit(list(later), list(later.values()), 1)[0]), 2)}
 
 
-def segmenter_alone(n: int) -> None:
+def segmenter_alone(n: int, sides: tuple[int, int]) -> None:
     from core.cells.segmentation import load_segmenter
 
     segmenter = load_segmenter(WEIGHTS, "cpu")
     memory: dict[int, float] = {}
-    for k, piece in enumerate(pieces(n), start=1):
+    for k, piece in enumerate(pieces(n, sides), start=1):
         segmenter.segment(piece.astype(np.float32), 60.0)
         memory[k] = resident_mib()
     say(fields=n, resident_mib={k: round(memory[k], 1) for k in SEEN_AT if k in memory}, **slope(memory))
@@ -139,16 +140,17 @@ def segmenter_alone(n: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fields", type=int, default=500)
+    parser.add_argument("--sides", type=int, nargs=2, default=SIDES, metavar=("LEAST", "MOST"), help="of the fields, px")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="workspace to make the experiment 'many' in")
     parser.add_argument("--plain", type=int, default=0, metavar="FIELDS")
     given = parser.parse_args()
     keep_freed_memory()
     if given.plain:
-        return segmenter_alone(given.plain)
+        return segmenter_alone(given.plain, tuple(given.sides))
     if given.keep:
-        return one_job(given.keep / "many", given.fields)
+        return one_job(given.keep / "many", given.fields, tuple(given.sides))
     with tempfile.TemporaryDirectory() as folder:
-        one_job(Path(folder) / "many", given.fields)
+        one_job(Path(folder) / "many", given.fields, tuple(given.sides))
     return None
 
 

@@ -161,3 +161,14 @@ def test_a_damaged_record_is_measured_again(cache: Path, discs: np.ndarray) -> N
         file.write_text(damage, encoding="utf-8")
         assert remembered("engine", "weights", lambda: (discs, discs)) == first
         assert json.loads(file.read_text(encoding="utf-8")) == first
+
+
+def test_a_doubled_kernel_is_doubling_and_convolving() -> None:
+    import torch
+    from torch.nn.functional import conv2d, conv_transpose2d, interpolate
+
+    random = torch.Generator().manual_seed(0)
+    kernel, image = (torch.randn(shape, generator=random) for shape in ((5, 7, 3, 3), (2, 7, 6, 9)))
+    wanted = conv2d(interpolate(image, scale_factor=2, mode="nearest"), kernel, padding=1)
+    found = conv_transpose2d(image, engines.doubled(kernel), stride=2, padding=1)
+    assert torch.allclose(found, wanted, atol=1e-4)
