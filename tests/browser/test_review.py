@@ -244,10 +244,13 @@ def test_a_correction_loads_no_label_image_and_looks_as_after_a_reload(tab, case
     pull(tab, around(case.truth == case.missing))
     tab.keyboard.press("z")
     tab.keyboard.press("y")
-    tab.wait_for_function("n => document.querySelectorAll('.stage[data-version]').length && n", arg=1, timeout=WAIT_MS)
-    tab.wait_for_timeout(1500)
+    for _ in range(WAIT_MS // 200):
+        if len(rows(case, SECOND)) == before + 4:
+            break
+        tab.wait_for_timeout(200)
+    assert [row["action"] for row in rows(case, SECOND)[before:]] == ["split", "draw", "undo", "redo"]
     settle(tab)
-    assert len(rows(case, SECOND)) == before + 4
+    tab.wait_for_timeout(1000)
     assert asked == []
     told = tab.locator(".stage").get_attribute("aria-label")
     tab.reload()
