@@ -4,7 +4,6 @@
     python benchmarks/segmentation.py --real FOLDER --fields 3     # with a folder of phase images
     python benchmarks/segmentation.py --large                      # also a simulated 4096² field
     python benchmarks/segmentation.py --memory 8192                # peak memory of one field of that size, ours only
-    python benchmarks/segmentation.py --many 500                   # memory over many small fields, ours only
 
 Each round runs every way once, one after the other; seconds are the least of the rounds, and ratios are those of Cellpose's
 seconds to ours (wall time, and processor time, which other programs on the machine disturb less). Cellpose runs with its
@@ -182,30 +181,6 @@ def memory_of_one(size: int) -> None:
     say(size=size, engine=segmenter.engine, cells=int(labels.max()), seconds=seconds, peak_gib_before=round(before, 2), peak_gib=round(peak_gib(), 2))
 
 
-def memory_of_many(n: int) -> None:
-    """Resident memory after every tenth of ``n`` fields of 300 px, as a job sees them."""
-    keep_freed_memory(True)
-    segmenter = load_segmenter(WEIGHTS, "cpu")
-    random = np.random.default_rng(0)
-    piece = simulate_field(1, 600, pixel_size_um=1.1, n_cells=80, size_factor=0.85, stain=False).phase.astype(np.float32)
-    seen = []
-    for k in range(n):
-        y, x = random.integers(0, 300, 2)
-        segmenter.segment(piece[y : y + 300, x : x + 300], 60.0)
-        if (k + 1) % max(1, n // 10) == 0:
-            seen.append(round(_resident_mib(), 1))
-    later = seen[len(seen) // 5 :]
-    slope = float(np.polyfit(np.arange(len(later)), later, 1)[0]) * 10 / n * 100
-    say(fields=n, resident_mib=seen, mib_per_100_fields_after_the_first_fifth=round(slope, 2))
-
-
-def _resident_mib() -> float:
-    if sys.platform.startswith("linux"):
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * resource.getpagesize() / 2**20
-    return peak_gib() * 1024
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", nargs="*", default=[], help="folders of phase images")
@@ -216,12 +191,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--allocators", action="store_true", help="also Cellpose with the worker's allocator, and ours with the default one")
     parser.add_argument("--memory", type=int, default=0, metavar="PX")
-    parser.add_argument("--many", type=int, default=0, metavar="FIELDS")
     given = parser.parse_args()
     if given.memory:
         return memory_of_one(given.memory)
-    if given.many:
-        return memory_of_many(given.many)
     model, exact, fast = cellpose_model(), load_segmenter(WEIGHTS, "cpu"), load_segmenter(WEIGHTS, "cpu", "fast")
     best = fastest_batch(model)
     ways = {"cellpose": (False, cellpose_way(model, 8)), f"cellpose, batch {best}": (False, cellpose_way(model, best))}

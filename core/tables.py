@@ -40,6 +40,7 @@ CELLS: Final[Mapping[str, str]] = {  # of a segmentation: one row a cell, always
     "x_px": "Float64",
     "area_px": "Int64",
     "touches_border": "boolean",
+    "flow_error": "Float64",  # mean squared difference of the outline's flows from the network's; empty where no network drew it
 }
 
 AGREEMENT: Final[Mapping[str, str]] = {  # found outlines against true ones, one row a field

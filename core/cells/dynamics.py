@@ -10,7 +10,7 @@ wins here; in Cellpose the winner depends on the sorting of torch, which differs
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import fastremap
 import numpy as np
@@ -29,9 +29,17 @@ SPREAD: Final = 5  # by so many pixels
 f4, f8 = np.float32, np.float64
 
 
+class Outlined(NamedTuple):
+    """The cells of one field: ``labels`` int32 (Y, X), 1..N with holes filled, 0 is background; ``flow_error`` float64 (N,)
+    of labels 1..N before holes were filled, as `flow_errors` gives it."""
+
+    labels: np.ndarray
+    flow_error: np.ndarray
+
+
 def outlines(
     flows: np.ndarray, probability: np.ndarray, steps: int, cell_probability: float, flow_threshold: float, min_area_px: int, largest_share: float
-) -> np.ndarray:
+) -> Outlined:
     """Label the cells of one field.
 
     Parameters
@@ -51,20 +59,20 @@ def outlines(
 
     Returns
     -------
-    int32 (Y, X)
-        Labels 1..N with holes filled, 0 is background.
+    Outlined
+        Labels, and the flow error of each, which is measured also where it drops no cell.
     """
     inside = probability > cell_probability
     if not inside.any():
-        return np.zeros(inside.shape, np.int32)
+        return Outlined(np.zeros(inside.shape, np.int32), np.zeros(0))
     labels = gather(inside, follow(flows, inside, steps))
     labels = without_large(labels, largest_share)
+    errors = flow_errors(labels, flows)
     if flow_threshold > 0:
-        errors = flow_errors(labels, flows)
         labels[np.append(False, errors > flow_threshold)[labels]] = 0
     # Cellpose leaves gaps here, and its removal of small cells, which counts on 1..N, then drops the wrong ones
-    labels = _renumbered(labels)
-    return fill_holes_and_remove_small_masks(labels, min_size=max(min_area_px, 1)).astype(np.int32)
+    filled = fill_holes_and_remove_small_masks(_renumbered(labels), min_size=max(min_area_px, 1)).astype(np.int32)
+    return Outlined(filled, errors[labels.ravel()[_first_pixels(filled)] - 1])
 
 
 def follow(flows: np.ndarray, inside: np.ndarray, steps: int) -> np.ndarray:
@@ -134,6 +142,17 @@ def _in_threads(work: Callable[[slice], Any], pieces: Sequence[slice]) -> None:
         return
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, pieces))
+
+
+@njit(nogil=True, cache=True)
+def _first_pixels(labels: np.ndarray) -> np.ndarray:
+    """Place in raster order of the first pixel of labels 1..N, which was the cell's own before its holes were filled."""
+    flat = labels.ravel()
+    first = np.full(labels.max(), -1, np.int64)
+    for k in range(flat.shape[0]):
+        if flat[k] > 0 and first[flat[k] - 1] < 0:
+            first[flat[k] - 1] = k
+    return first
 
 
 @njit(nogil=True, cache=True)

@@ -100,13 +100,18 @@ class History:
 
     @property
     def version(self) -> str:
-        """Another text whenever other edits stand; 12 hex digits."""
-        what = [[e.action, e.labels, e.points, e.made] for e in self.edits]
-        return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+        """See ``version_of``."""
+        return version_of(self.edits)
 
     def counts(self) -> dict[str, int]:
         """How often each action stands."""
         return {action: n for action in ACTIONS if (n := sum(e.action == action for e in self.edits))}
+
+
+def version_of(edits: Sequence[Edit]) -> str:
+    """Another text whenever other edits stand; 12 hex digits."""
+    what = [[e.action, e.labels, e.points, e.made] for e in edits]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
 
 def history(rows: Iterable[Mapping[str, Any]]) -> History:

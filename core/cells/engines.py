@@ -17,7 +17,7 @@ from core.errors import InputError
 from core.inference import Compiled, Precision, compiled, has_bf16
 
 Speed = Literal["exact", "fast"]
-ARCHITECTURE: Final = "cellpose3-cpnet-1"  # of the exported network: another number where `flows_only` changes
+ARCHITECTURE: Final = "cellpose3-cpnet-2"  # of the exported network: another number where `flows_only` changes
 EXAMPLE_PX: Final = 64
 DEVICE_BATCH: Final = 8  # tiles
 
@@ -68,21 +68,44 @@ def build(weights: Weights) -> Any:
 
 
 def flows_only(network: Any) -> Any:
-    """A module that returns the first output of a CPnet only, written so that tiles of any size can be exported."""
+    """A module that returns the first output of a CPnet only, written so that tiles of any size can be exported.
+
+    Where Cellpose doubles the pixels before a block, the block's first two convolutions run on the single pixels instead: the
+    same sums (differences of some 1e-6, like those of the compiler), a tenth of the network's time less.
+    """
     import torch
+    from torch.nn.functional import conv_transpose2d
 
     class Flows(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.network = network
+            self.doubling = torch.nn.ParameterList(doubled(block.conv[0][2].weight) for block in list(network.upsample.up)[:-1])
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             levels = self.network.downsample(x)
             style = levels[-1].mean((2, 3))
             style = style / torch.sum(style**2, dim=1, keepdim=True) ** 0.5
-            return self.network.output(self.network.upsample(style, levels, False))
+            *others, lowest = self.network.upsample.up
+            x = lowest(levels[-1], levels[-1], style)
+            for block, kernel, level in reversed(list(zip(others, self.doubling, levels, strict=False))):
+                normalise, rectify, convolution = block.conv[0]
+                first = conv_transpose2d(rectify(normalise(x)), kernel, convolution.bias, stride=2, padding=1)
+                x = self.network.upsample.upsampling(block.proj(x)) + block.conv[1](style, first, y=level)
+                x = x + block.conv[3](style, block.conv[2](style, x))
+            return self.network.output(x)
 
-    return Flows().eval()
+    return Flows().eval().requires_grad_(False)
+
+
+def doubled(kernel: Any) -> Any:
+    """The kernel (I, O, 4, 4) of a transposed convolution of stride 2 and padding 1 that equals doubling every pixel along both
+    axes and then convolving with ``kernel`` (O, I, 3, 3) and padding 1 (Shi et al. 2016, arXiv:1609.07009, the other way round)."""
+    import torch
+
+    # of the three rows of a doubled picture that an output row sees, two are one row of the single picture
+    sums = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float64)
+    return torch.einsum("ak,oikl,bl->ioab", sums, kernel.double(), sums).to(kernel.dtype)
 
 
 def checked_speed(speed: str) -> Speed:
@@ -101,7 +124,8 @@ def _precision(device: str, speed: Speed) -> tuple[Precision, str]:
 
 
 class _OnDevice(Compiled):
-    """PyTorch on a CUDA or an MPS device."""
+    """PyTorch on a CUDA or an MPS device, in true fp32: cuDNN would round to TF32 by default, and may choose other algorithms
+    from call to call."""
 
     def __init__(self, network: Any, device: str) -> None:
         import torch
@@ -115,6 +139,6 @@ class _OnDevice(Compiled):
 
         waiting = iter(samples)
         while batch := list(islice(waiting, DEVICE_BATCH)):
-            with torch.inference_mode():
-                out = self._network(torch.from_numpy(np.stack(batch)).to(self._device))[0]
-            yield from out.float().cpu().numpy()
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                out = self._network(torch.from_numpy(np.stack(batch)).to(self._device))[0].float().cpu().numpy()
+            yield from out

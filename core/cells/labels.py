@@ -6,7 +6,7 @@ import pandas as pd
 from core.errors import InputError
 from core.tables import CELLS, typed
 
-COLUMNS = {name: dtype for name, dtype in CELLS.items() if name != "fov_id"}
+COLUMNS = {name: dtype for name, dtype in CELLS.items() if name not in ("fov_id", "flow_error")}
 
 
 def cell_table(labels: np.ndarray) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def cell_table(labels: np.ndarray) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of `core.tables.CELLS` but ``fov_id``: label, centroid (px, y before x, pixel centres are whole numbers),
+        Those columns of `core.tables.CELLS` that a label image tells: label, centroid (px, y before x, pixel centres are whole numbers),
         area (px²), whether a pixel lies on the border of the field.
 
     Raises

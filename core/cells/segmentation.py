@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from core.cells.weights import Weights, read_weights
 from core.errors import InputError
 from core.inference import weights_hash
 from core.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from core.cells.dynamics import Outlined
 
 STEPS: Final = 200  # of flow following at the working scale
 LARGEST_SHARE: Final = 0.4  # of the field; a larger object is background
@@ -86,6 +89,18 @@ class Segmenter:
         min_area_px: int = 15,
         progress: Progress = silent,
     ) -> np.ndarray:
+        """The labels of ``outline``, int32 (Y, X)."""
+        return self.outline(image, diameter_px, flow_threshold, cell_probability, min_area_px, progress).labels
+
+    def outline(
+        self,
+        image: np.ndarray,
+        diameter_px: float = 0.0,
+        flow_threshold: float = 0.4,
+        cell_probability: float = 0.0,
+        min_area_px: int = 15,
+        progress: Progress = silent,
+    ) -> Outlined:
         """Outline the cells of one field.
 
         Parameters
@@ -105,8 +120,8 @@ class Segmenter:
 
         Returns
         -------
-        int32 (Y, X)
-            Labels 1..N, 0 is background. An image without contrast has no cells.
+        Outlined
+            Labels 1..N, 0 is background, and the flow error of each. An image without contrast has no cells.
 
         Raises
         ------
@@ -118,16 +133,16 @@ class Segmenter:
         progress(0.0, 1.0, "network")
         if normalised is None:
             progress(1.0, 1.0, "outlines")
-            return np.zeros(image.shape, np.int32)
+            return _no_cells(image.shape)
         rescale = self.working_diameter_px / (diameter_px or self.diameter_px)
         steps = int(1 / rescale * STEPS)
         self._compare(normalised, rescale, steps)
         flows = self._flows(normalised, rescale, _share_of(progress, NETWORK_SHARE))
         del normalised
         progress(NETWORK_SHARE, 1.0, "outlines")
-        labels = _outlines(flows, steps, flow_threshold, cell_probability, min_area_px)
+        found = _outlines(flows, steps, flow_threshold, cell_probability, min_area_px)
         progress(1.0, 1.0, "outlines")
-        return labels
+        return found
 
     def estimate_diameter(self, images: Iterable[np.ndarray], progress: Progress = silent) -> float:
         """Cell diameter (px) common to up to three images (float (Y, X)); the network's own where no cell is found.
@@ -144,7 +159,7 @@ class Segmenter:
         if part is None:
             return np.zeros(0)
         part = _resize(part, *_scaled(part.shape, rescale), self.channels)
-        labels = _outlines(self._flows(part, 1.0, silent), STEPS, 0.4, 0.0, 15)
+        labels = _outlines(self._flows(part, 1.0, silent), STEPS, 0.4, 0.0, 15).labels
         return np.bincount(labels.ravel())[1:] / rescale**2
 
     def _flows(self, image: np.ndarray, rescale: float, progress: Progress, engine: Engine | None = None) -> np.ndarray:
@@ -169,7 +184,7 @@ class Segmenter:
         def measure() -> tuple[np.ndarray, np.ndarray]:
             centre = _centre(image, int(np.ceil(COMPARED_PX / rescale)))
             engines = Engine(self._weights, self.device, "exact"), self._engine
-            exact, fast = (_outlines(self._flows(centre, rescale, silent, one), steps, 0.4, 0.0, 15) for one in engines)
+            exact, fast = (_outlines(self._flows(centre, rescale, silent, one), steps, 0.4, 0.0, 15).labels for one in engines)
             return exact, fast
 
         self.agreement = remembered(self._engine.about, weights_hash(self._weights.state), measure)
@@ -236,7 +251,13 @@ def _centre(image: np.ndarray, side: int) -> np.ndarray:
     return image[y : y + side, x : x + side]
 
 
-def _outlines(flows: np.ndarray, steps: int, flow_threshold: float, cell_probability: float, min_area_px: int) -> np.ndarray:
+def _no_cells(shape: tuple[int, ...]) -> Outlined:
+    from core.cells.dynamics import Outlined
+
+    return Outlined(np.zeros(shape, np.int32), np.zeros(0))
+
+
+def _outlines(flows: np.ndarray, steps: int, flow_threshold: float, cell_probability: float, min_area_px: int) -> Outlined:
     from core.cells.dynamics import outlines
 
     return outlines(flows[:2], flows[2], steps, cell_probability, flow_threshold, min_area_px, LARGEST_SHARE)

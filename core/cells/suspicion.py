@@ -21,6 +21,7 @@ FEW = 12  # with fewer cells a field is no measure of itself
 LEAST_SPREAD = 0.15  # of the logarithm of areas: among nearly equal cells 15 % more is not unusual
 LEAST_SPREAD_SOLIDITY = 0.04
 SEVERAL = "several thick parts"
+UNSURE = "the network was unsure"
 RAGGED = 0.6  # area over area of the convex hull; cells with long processes lie lower than round ones, so where there are
 RAGGED_AT_MOST = 0.85  # many cells, one counts as ragged when it lies far below the median of all, but never above this
 CONVEX = 0.95  # two touching cells in one outline lie below; above, no parts are looked for
@@ -81,15 +82,16 @@ def suspicion(measures: pd.DataFrame, areas: np.ndarray | None = None) -> pd.Dat
     weights = np.array([weight for _, weight in found]).reshape(len(found), len(measures))
     table = measures[["label", "y_px", "x_px"]].assign(score=weights.sum(axis=0))
     names = [name for name, _ in found]
-    table["reason"] = pd.array([_words(names, one, int(parts)) for one, parts in zip(weights.T, m["parts"], strict=True)], dtype="str")
+    words = [_words(names, one, int(parts), error) for one, parts, error in zip(weights.T, m["parts"], m["flow_error"], strict=True)]
+    table["reason"] = pd.array(words, dtype="str")
     table["clear"] = table["score"] >= CLEAR
     return table.sort_values(["score", "label"], ascending=[False, True], ignore_index=True)
 
 
-def _words(names: Sequence[str], weights: np.ndarray, parts: int) -> str:
+def _words(names: Sequence[str], weights: np.ndarray, parts: int, flow_error: float) -> str:
     """The names with a weight, the weightiest first."""
     said = "; ".join(names[k] for k in np.argsort(-weights, kind="stable") if weights[k] > 0)
-    return said.replace(SEVERAL, f"{parts} thick parts, perhaps {parts} cells")
+    return said.replace(SEVERAL, f"{parts} thick parts, perhaps {parts} cells").replace(UNSURE, f"{UNSURE} (flow error {flow_error:.2f})")
 
 
 def _reasons(m: Mapping[str, np.ndarray], size_z: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -105,7 +107,7 @@ def _reasons(m: Mapping[str, np.ndarray], size_z: np.ndarray) -> list[tuple[str,
         ("much smaller than the others", np.where((size_z < -UNUSUAL) & ~cut, far, 0.0)),
         ("ragged or bent outline", _ragged(m["solidity"])),
         ("very long", 0.5 * (m["elongation"] > LONG)),
-        ("the network was unsure", np.where(flow > FLOW_LIMIT, np.minimum(flow / FLOW_LIMIT, 3.0), 0.0)),
+        (UNSURE, np.where(flow > FLOW_LIMIT, np.minimum(flow / FLOW_LIMIT, 3.0), 0.0)),
         ("cut by the border", 0.2 * cut),
     ]
 

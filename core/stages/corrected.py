@@ -12,7 +12,7 @@ from core.images import read_labels
 from core.report import read_csv
 from core.settings import TuneSettings
 from core.tables import SEGMENTED_FIELDS, TUNING_FIELDS, typed
-from core.workspace import Experiment, Product
+from core.workspace import Experiment, Product, same_bytes
 
 TRAIN, HELD_BACK = "train", "held back"
 IMPORTED, CORRECTED, MODEL = "imported", "corrected", "model"
@@ -137,11 +137,13 @@ def _fields(experiment: Experiment, product: Product, origin: str) -> pd.DataFra
         first = None
     counts: list[int | None] = []
     for fov_id in table["fov_id"]:
-        before = labels_of(first, fov_id) if first else None
+        before, after = labels_of(first, fov_id) if first else None, labels_of(product, fov_id)
         if before is None or not before.is_file():
             counts.append(0 if origin == MODEL else None)
+        elif after.is_file() and same_bytes(before, after):  # a review copies what nobody corrected
+            counts.append(0)
         else:
-            counts.append(changed_cells(read_labels(before), read_labels(labels_of(product, fov_id))))
+            counts.append(changed_cells(read_labels(before), read_labels(after)))
     return typed(table.assign(corrections=counts), TUNING_FIELDS)
 
 

@@ -1,86 +1,74 @@
 """Correct the outlines of one field by hand: what stands now, one more correction, which cells to look at first.
 
 The segmentation stays as it is; every correction is a line of a log (edit_log.py). The field as it stands is kept in
-memory for the next correction, and as a label image in a cache folder for the viewer.
+memory (standing.py) for the next correction, and as a label image in a cache folder for the viewer.
 """
 
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.cells.editing import apply, numbered
-from core.cells.edits import LOOKED_AT, REDO, UNDO, Edit, History, history, touched
-from core.cells.suspicion import measure, suspicion
+from core.cells.editing import numbered
+from core.cells.edits import LOOKED_AT, REDO, UNDO, Edit, History, history
+from core.cells.suspicion import suspicion
 from core.errors import InputError
-from core.images import read_labels, write_labels
+from core.images import write_labels
 from core.report import read_csv
 from core.stages.edit_log import EditLog, logs
-from core.tables import CELLS, SEGMENTED_FIELDS
+from core.stages.standing import Change, cells_of, go_on, label_image, stand
+from core.tables import SEGMENTED_FIELDS
 from core.workspace import Experiment, Product, file_errors
 
-OPEN_FIELDS = 3  # kept in memory
 PREVIEWS, KEPT_PREVIEWS = ".preview", 4
 HIGHEST = "highest_id"  # in the settings of a reviewed segmentation: ids given there must not be given again
 
 
 @dataclass(frozen=True)
-class Patch:
-    """How to go back: the pixels of ``box`` as they were after the first ``edits`` edits."""
-
-    edits: int
-    box: tuple[slice, slice]
-    pixels: np.ndarray
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A field as it stands: the edits, the label image int32 (Y, X), what is measured of its cells, the highest id as segmented."""
-
-    edits: tuple[Edit, ...]
-    labels: np.ndarray
-    measures: pd.DataFrame
-    highest: int
-    patches: tuple[Patch, ...] = ()
-
-
-@dataclass(frozen=True)
 class Corrected:
-    """What a page shows of a field: its history, the label image as a file, the cells with the most suspicious first."""
+    """What a page shows of a field: its history, the label image as a file, the cells with the most suspicious first, and how
+    the label image differs from the last versions of it, where that is known."""
 
     history: History
     labels: Path
     cells: pd.DataFrame
+    change: Change | None = None
 
 
-_standing: OrderedDict[tuple[Path, int], Standing] = OrderedDict()  # by log and time of change of the label image
 _busy = threading.Lock()
 
 
-def look(experiment: Experiment, product: Product, fov_id: str) -> Corrected:
-    """The field with all its corrections."""
+def look(experiment: Experiment, product: Product, fov_id: str, *, later: bool = False) -> Corrected:
+    """The field with all its corrections.
+
+    ``later``: where the change since the last versions is known, the label image is not written: call `keep` for that.
+    """
     log = EditLog(experiment, product.id, fov_id)
     found = log.history()
     with _busy:
-        now = _stand(product, log, found)
+        now = stand(product, log, found)
         areas = _areas(experiment, product, fov_id, experiment.fields_csv.stat().st_mtime_ns)
-        return Corrected(found, _preview(product, log, found, now), suspicion(now.measures, areas))
+        cells, change = suspicion(now.measures, areas), now.change()
+        return Corrected(found, _preview(product, log, found, None if later and change else now.labels), cells, change)
 
 
-def ready(experiment: Experiment, product: Product, fov_id: str) -> Path | None:
-    """The label image as it stands, if it lies on the disk and nothing has to be computed for it."""
+def keep(experiment: Experiment, product: Product, fov_id: str) -> None:
+    """Write the label image that `look` has left for later."""
+    look(experiment, product, fov_id)
+
+
+def ready(experiment: Experiment, product: Product, fov_id: str) -> tuple[Path, str] | None:
+    """The label image as it stands and its version, if it lies on the disk and nothing has to be computed for it."""
     log = EditLog(experiment, product.id, fov_id)
     found = log.history()
     file = _preview_file(log, found) if found.edits else label_image(product, fov_id)
-    return file if file.is_file() else None
+    return (file, found.version) if file.is_file() else None
 
 
 def correct(experiment: Experiment, product: Product, fov_id: str, row: Mapping[str, Any], rater: str = "") -> None:
@@ -113,10 +101,10 @@ def correct(experiment: Experiment, product: Product, fov_id: str, row: Mapping[
             return
         edit = Edit.from_row({**row, **stamp, "made": []})
         with _busy:
-            before = _stand(product, log, found)
+            before = stand(product, log, found)
             labels, [edit] = numbered(before.labels, [edit], max(before.highest, found.highest, highest_id(product, fov_id)))
             log.append(edit.row())
-            _keep(next(reversed(_standing)), _changed(before, (edit,), labels))
+            go_on(product, log, before, (edit,), labels)
 
 
 def overview(experiment: Experiment, product: Product) -> pd.DataFrame:
@@ -145,73 +133,14 @@ def highest_id(product: Product, fov_id: str) -> int:
     return int(product.settings.get("settings", {}).get(HIGHEST, {}).get(fov_id, 0))
 
 
-def label_image(product: Product, fov_id: str) -> Path:
-    """The label image of a field as segmented. InputError where the segmentation does not hold the field."""
-    path = product.path / "labels" / f"{fov_id}.tif"
-    if not path.is_file():
-        raise InputError(f"Field {fov_id} is not part of segmentation {product.id}.")
-    return path
-
-
-def _stand(product: Product, log: EditLog, found: History) -> Standing:
-    """The field after the edits of ``found``: from memory, as far as that goes."""
-    source = label_image(product, log.fov_id)
-    key = (log.path, source.stat().st_mtime_ns)
-    known = _standing.get(key)
-    if known is None:
-        labels = read_labels(source)
-        known = Standing((), labels, measure(labels), int(labels.max()))
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(known.edits, found.edits, strict=False)))
-    known = _back(known, same) if same < len(known.edits) else known
-    missing = found.edits[len(known.edits) :]
-    if missing:
-        known = _changed(known, missing, apply(known.labels, missing))
-    return _keep(key, known)
-
-
-def _changed(before: Standing, edits: tuple[Edit, ...], labels: np.ndarray) -> Standing:
-    """After ``edits``, which made ``labels``."""
-    differs = labels != before.labels
-    rows, columns = (np.flatnonzero(differs.any(axis=axis)) for axis in (1, 0))
-    box = tuple(slice(int(one[0]), int(one[-1]) + 1) if len(one) else slice(0) for one in (rows, columns))
-    patch = Patch(len(before.edits), (box[0], box[1]), before.labels[box].copy())
-    measures = _measured(before.measures, labels, edits)
-    return Standing((*before.edits, *edits), labels, measures, before.highest, (*before.patches, patch))
-
-
-def _back(now: Standing, edits: int) -> Standing:
-    """As it was after the first ``edits`` edits, or earlier where several were made at once."""
-    labels, patches, at = now.labels.copy(), list(now.patches), len(now.edits)
-    while at > edits:
-        patch = patches.pop()
-        labels[patch.box], at = patch.pixels, patch.edits
-    return Standing(now.edits[:at], labels, _measured(now.measures, labels, now.edits[at:]), now.highest, tuple(patches))
-
-
-def _measured(before: pd.DataFrame, labels: np.ndarray, edits: Sequence[Edit]) -> pd.DataFrame:
-    """Only the cells that ``edits`` touched are measured again."""
-    ids = sorted(touched(edits))
-    stay, again = before[~before["label"].isin(ids)], measure(labels, ids)
-    some = [one for one in (stay, again) if len(one)] or [stay]
-    return pd.concat(some, ignore_index=True).sort_values("label", ignore_index=True)
-
-
-def _keep(key: tuple[Path, int], now: Standing) -> Standing:
-    _standing[key] = now
-    _standing.move_to_end(key)
-    while len(_standing) > OPEN_FIELDS:
-        _standing.popitem(last=False)
-    return now
-
-
-def _preview(product: Product, log: EditLog, found: History, now: Standing) -> Path:
-    """The label image for the viewer: the segmentation's own where nothing is changed, else one file a version."""
+def _preview(product: Product, log: EditLog, found: History, labels: np.ndarray | None) -> Path:
+    """The label image for the viewer: the segmentation's own where nothing is changed, else one file a version, made of ``labels``."""
     if not found.edits:
         return label_image(product, log.fov_id)
     file = _preview_file(log, found)
-    if not file.is_file():
+    if labels is not None and not file.is_file():
         with file_errors(file, "write"):
-            write_labels(file, now.labels)
+            write_labels(file, labels)
             _tidy(file)
     return file
 
@@ -234,5 +163,5 @@ def _areas(experiment: Experiment, product: Product, fov_id: str, changed: int) 
     table = experiment.fields().set_index("fov_id")["pixel_size_um"]
     mine = table.get(fov_id)
     alike = table.index[table.isna() if mine is None or pd.isna(mine) else (table == mine).fillna(False)]
-    cells = read_csv(product.path / "cells.csv", CELLS)
+    cells = cells_of(product.path)
     return cells.loc[cells["fov_id"].isin(alike) & ~cells["touches_border"].fillna(False), "area_px"].dropna().to_numpy(float)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from core.cells.editing import numbered
-from core.cells.edits import History
+from core.cells.edits import History, touched
 from core.cells.labels import cell_table, confluence
 from core.errors import InputError
 from core.images import read_labels, write_labels
@@ -16,10 +16,11 @@ from core.options import command
 from core.progress import Progress, silent
 from core.report import read_csv
 from core.stages.common import Failures, fail_if_all
-from core.stages.correcting import HIGHEST, highest_id, label_image
+from core.stages.correcting import HIGHEST, highest_id
 from core.stages.edit_log import EditLog
 from core.stages.measuring import write_measurements
 from core.stages.segmenting import write_tables
+from core.stages.standing import label_image
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish
 
@@ -127,4 +128,6 @@ def _one_field(product: Product, fov_id: str, found: History, cells: pd.DataFram
     write_labels(file, labels)
     table = cell_table(labels)
     table.insert(0, "fov_id", fov_id)
+    known = cells.set_index("label")["flow_error"].drop(list(touched(found.edits)), errors="ignore")  # of unchanged cells
+    table["flow_error"] = table["label"].map(known)
     return table, {"n_cells": len(table), "confluence": confluence(labels)}

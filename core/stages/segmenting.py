@@ -1,5 +1,6 @@
 """Segment: phase images in, label images and a cell table out."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from core.tables import CELLS, SEGMENTED_FIELDS, typed
 from core.workspace import AlreadyPublished, Experiment, product_id, publish, read_json, write_json
 
 FIELDS_FOR_DIAMETER = 3
+ERRORS = "flow_errors"  # one file a field while the others are still to come
 
 
 def run(params: dict[str, Any], progress: Progress) -> Path:
@@ -66,15 +68,16 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
 def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress) -> None:
     failures = Failures()
     diameters = _diameters(experiment, chosen, segmenter, settings, folder, part(progress, 0, 0, len(chosen)))
-    (folder / "labels").mkdir(exist_ok=True)
+    for name in ("labels", ERRORS):
+        (folder / name).mkdir(exist_ok=True)
     rows, cells = [], []
     for done, fov in enumerate(chosen):
         progress(done, len(chosen), f"outlining cells in {fov.fov_id}")
         with failures.collecting(fov.fov_id, fov.phase):
-            file = folder / "labels" / f"{fov.fov_id}.tif"
-            if not file.is_file():  # a resumed run keeps what is finished
+            file, errors = folder / "labels" / f"{fov.fov_id}.tif", folder / ERRORS / f"{fov.fov_id}.json"
+            if not (file.is_file() and errors.is_file()):  # a resumed run keeps what is finished
                 image = grey(read_phase(experiment, fov))
-                labels = segmenter.segment(
+                found = segmenter.outline(
                     image,
                     diameter_px=diameters[fov.fov_id],
                     flow_threshold=settings.flow_threshold,
@@ -82,18 +85,20 @@ def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Se
                     min_area_px=settings.min_area_px,
                     progress=part(progress, done, 1.0, len(chosen), fov.fov_id),
                 )
-                write_labels(file, labels)
+                write_labels(file, found.labels)
+                write_json(errors, {"flow_error": found.flow_error.tolist()})
                 _note_engine(folder, segmenter.engine)
             labels = read_labels(file)
             table = cell_table(labels)
             table.insert(0, "fov_id", fov.fov_id)
-            cells.append(table)
+            cells.append(table.assign(flow_error=read_json(errors)["flow_error"]))
             rows.append(_field_row(fov.fov_id, labels, len(table), diameters[fov.fov_id]))
             with Failures().collecting(fov.fov_id, fov.phase):  # tried again, and reported, when the measurements are joined
                 measure_field(folder, experiment, fov, labels)
     fail_if_all(failures, len(chosen), "segmented", experiment.path)
     write_tables(folder, rows, cells, failures)
     write_measurements(folder, experiment)
+    shutil.rmtree(folder / ERRORS, ignore_errors=True)
     progress(len(chosen), len(chosen), "done")
 
 

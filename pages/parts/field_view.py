@@ -21,6 +21,7 @@ NUMBERS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "senescence_probability": ("Probability", "{:.2f}".format),
     "area_um2": ("Area (µm²)", grouped),
     "area_px": ("Area (px²)", grouped),
+    "flow_error": ("Flow error", "{:.2f}".format),
     "x_px": ("x (px)", grouped),
     "y_px": ("y (px)", grouped),
 }

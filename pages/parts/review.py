@@ -1,6 +1,5 @@
 """Check and correct: the outlines of a segmentation field by field, suspicious cells first, every correction saved at once."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from core.errors import InputError
 from core.images import Plane
 from core.options import command
 from core.report.words import count
-from core.stages.correcting import Corrected, correct, look, overview, ready
+from core.stages.correcting import Corrected, correct, keep, look, overview, ready
 from core.workspace import Experiment, Product, fingerprint
 from pages.parts import address, media
 from pages.parts.field_view import phase_of
 from pages.parts.job_panel import current_job, submit
-from pages.parts.viewer import SUSPICIOUS, Editing, Tile, cell_viewer, corrections, field_tile
+from pages.parts.viewer import SUSPICIOUS, Editing, Tile, cell_viewer, corrections, field_tile, labels_change
 
 LISTED = 200  # cells; whoever corrects more needs another model
 
@@ -31,15 +30,19 @@ def review_panel(experiment: Experiment, product: Product) -> None:
         st.info("There is no field to correct: see what was left out.")
         return
     rater = st.session_state.get("rater", address.read("rater"))
+    before = st.session_state.get(f"{key}-heard")
     heard, problem = _hear(experiment, product, key, names, rater)
+    edited = before is not None and before[0] != heard
     fields = overview(experiment, product).set_index("fov_id")
     shown = _turn(names, fields)
     try:
-        now = look(experiment, product, shown)
+        now = look(experiment, product, shown, later=edited)
         at = names.index(shown)
         editing = Editing(_suspects(now), len(now.history.edits), len(now.history.undone), heard, problem, at == 0, at == len(names) - 1)
-        tile = _tile(experiment, product, shown, now.labels, _suspects(now))
+        tile = _tile(experiment, product, shown, now.labels, now.history.version, now)
         cell_viewer([tile], key=key, legend=SUSPICIOUS, editing=editing, preload=_next(experiment, product, names[at + 1 :]))
+        if edited:
+            keep(experiment, product, shown)  # after the viewer has been told: writing takes longer than the correction
     except InputError as wrong:
         st.error(str(wrong), icon=":material/error:")
     _finish(experiment, product, fields, shown)
@@ -102,19 +105,22 @@ def _suspects(now: Corrected) -> list[tuple[int, str, bool]]:
 
 def _next(experiment: Experiment, product: Product, names: list[str]) -> list[Tile]:
     """The field that follows, so that turning to it is instant."""
-    labels = ready(experiment, product, names[0]) if names else None
-    return [_tile(experiment, product, names[0], labels)] if labels else []
+    found = ready(experiment, product, names[0]) if names else None
+    return [_tile(experiment, product, names[0], *found)] if found else []
 
 
-def _tile(experiment: Experiment, product: Product, fov_id: str, labels: Path, suspects: Sequence[tuple[int, str, bool]] = ()) -> Tile:
+def _tile(experiment: Experiment, product: Product, fov_id: str, labels: Path, version: str, now: Corrected | None = None) -> Tile:
     """A field whose label image may change under the same picture; the clearly suspicious cells are of the first class."""
     image, plane, pixel_size = _phase(experiment, fov_id, media.version(experiment.fields_csv))
+    tile = field_tile(fov_id, image, plane, labels=labels, title="", pixel_size_um=pixel_size)
+    suspects, change = (_suspects(now), now.change) if now else ([], None)
     return replace(
-        field_tile(fov_id, image, plane, labels=labels, title="", pixel_size_um=pixel_size),
+        tile,
         colours={label: 0 for label, _, clear in suspects if clear},
         texts={label: why for label, why, _ in suspects},
         identity=f"{product.path}|{fov_id}|{media.version(image)}|{plane}",
-        labels_version=f"{labels.name}|{media.version(labels)}",
+        labels_version=version,
+        labels_change=labels_change(change.since, change.box, change.pixels, media.reduction(tile.height, tile.width)) if change else {},
     )
 
 

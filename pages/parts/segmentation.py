@@ -1,6 +1,7 @@
 """A finished segmentation on the page: its cells, their correction, fine-tuning, exchange, what was left out."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -19,8 +20,7 @@ from pages.parts.tune_panel import tune_panel
 
 def show_segmentation(experiment: Experiment, product: Product) -> None:
     """A finished segmentation: outlines, counts, what failed, downloads."""
-    fields, cells = read_csv(product.path / "fields.csv", SEGMENTED_FIELDS), read_csv(product.path / "cells.csv", CELLS)
-    failures = read_csv(product.path / "failures.csv", FAILURES)
+    fields, cells, failures = _tables(product.path)
     if len(failures):
         st.warning(f"{count(len(failures), 'file')} could not be segmented; see “Left out”.", icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -43,6 +43,12 @@ def show_segmentation(experiment: Experiment, product: Product) -> None:
         if tab.open:  # only what is seen is computed
             with tab:
                 content()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _tables(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Fields, cells and failures of a segmentation; it never changes, so they are read once (a second for 500 fields)."""
+    return read_csv(path / "fields.csv", SEGMENTED_FIELDS), read_csv(path / "cells.csv", CELLS), read_csv(path / "failures.csv", FAILURES)
 
 
 def _left_out(failures: pd.DataFrame) -> None:

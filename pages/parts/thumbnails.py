@@ -12,6 +12,7 @@ from core.images import Plane, preview, read
 from core.workspace import Experiment
 
 SIDE_PX, ROW, ROWS = 320, 6, 3
+MOST_BUTTONS = 10
 
 
 def thumbnails(experiment: Experiment, table: pd.DataFrame) -> None:
@@ -20,11 +21,18 @@ def thumbnails(experiment: Experiment, table: pd.DataFrame) -> None:
     start = 0
     if len(names) > most:
         sheets = [f"{at + 1}–{min(at + most, len(names))}" for at in range(0, len(names), most)]
-        start = most * sheets.index(st.segmented_control("Fields", sheets, default=sheets[0], required=True))
+        start = most * sheets.index(_chosen(sheets))
     for first in range(start, min(start + most, len(names)), ROW):
         for (fov_id, phase), column in zip(names[first : first + ROW], st.columns(ROW), strict=False):
             with column:
                 _one(experiment, fov_id, phase)
+
+
+def _chosen(sheets: list[str]) -> str:
+    """One button a sheet, or a list where they would fill the page."""
+    if len(sheets) > MOST_BUTTONS:
+        return str(st.selectbox("Fields", sheets, width=200))
+    return str(st.segmented_control("Fields", sheets, default=sheets[0], required=True))
 
 
 def _one(experiment: Experiment, fov_id: str, phase: str) -> None:

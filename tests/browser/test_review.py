@@ -230,6 +230,34 @@ def test_many_quick_corrections_are_all_kept(tab, case: Case, settle: Callable) 
     assert rows(case, SECOND)[-1]["action"] == "looked_at"
 
 
+def test_a_correction_loads_no_label_image_and_looks_as_after_a_reload(tab, case: Case, settle: Callable) -> None:  # type: ignore[no-untyped-def]
+    tab.keyboard.press("ArrowRight")
+    ready(tab, SECOND)
+    settle(tab)
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url) if "/api/labels/" in request.url else None)
+    before = len(rows(case, SECOND))
+    tab.keyboard.press("s")
+    x, y = inside(case.spoilt == case.whole)
+    pull(tab, [(x - 5, y - 5), (x, y), (x + 5, y + 5)])
+    tab.keyboard.press("d")
+    pull(tab, around(case.truth == case.missing))
+    tab.keyboard.press("z")
+    tab.keyboard.press("y")
+    for _ in range(WAIT_MS // 200):
+        if len(rows(case, SECOND)) == before + 4:
+            break
+        tab.wait_for_timeout(200)
+    assert [row["action"] for row in rows(case, SECOND)[before:]] == ["split", "draw", "undo", "redo"]
+    settle(tab)
+    tab.wait_for_timeout(1000)
+    assert asked == []
+    told = tab.locator(".stage").get_attribute("aria-label")
+    tab.reload()
+    ready(tab, SECOND)
+    assert tab.locator(".stage").get_attribute("aria-label") == told  # as many cells are outlined
+
+
 def test_name_is_kept_with_the_correction(tab, case: Case, settle: Callable) -> None:  # type: ignore[no-untyped-def]
     name = tab.get_by_role("textbox", name="Your name")
     name.fill("Ada")

@@ -48,45 +48,67 @@ def test_flow_error_of_an_absent_label(discs: np.ndarray, flows: tuple[np.ndarra
 def test_outlines_are_cellpose(flows: tuple[np.ndarray, np.ndarray], flow_threshold: float) -> None:
     with torch.sparse.check_sparse_tensor_invariants(False):
         wanted = original.resize_and_compute_masks(*flows, niter=200, flow_threshold=flow_threshold, min_size=1)
-    found = dynamics.outlines(*flows, 200, 0.0, flow_threshold, 1, 0.4)
+    found = dynamics.outlines(*flows, 200, 0.0, flow_threshold, 1, 0.4).labels
     assert found.dtype == np.int32
     assert np.array_equal(found, wanted)
 
 
 def test_outlines_find_the_cells(discs: np.ndarray, flows: tuple[np.ndarray, np.ndarray]) -> None:
-    found = dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4)
+    found = dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4).labels
     assert metrics.average_precision([discs], [found], threshold=[0.7])[0][0, 0] == 1.0
 
 
 def test_small_cells_go_and_the_others_stay(flows: tuple[np.ndarray, np.ndarray]) -> None:
     """With gaps in the labels, as after the flow check, Cellpose's own chain may drop a large cell instead of the small one."""
-    every = dynamics.outlines(*flows, 200, 0.0, 0.4, 1, 0.4)
+    every = dynamics.outlines(*flows, 200, 0.0, 0.4, 1, 0.4).labels
     areas = np.bincount(every.ravel())[1:]
     limit = int(np.median(areas)) + 1
-    found = dynamics.outlines(*flows, 200, 0.0, 0.4, limit, 0.4)
+    found = dynamics.outlines(*flows, 200, 0.0, 0.4, limit, 0.4).labels
     kept = np.bincount(found.ravel())[1:]
     assert sorted(kept) == sorted(areas[areas >= limit])
     assert found.max() == len(kept)
 
 
+@pytest.mark.parametrize(("flow_threshold", "min_area_px"), [(0.0, 1), (0.4, 1), (0.05, 15), (0.0, 150)])
+def test_each_label_has_its_flow_error(flows: tuple[np.ndarray, np.ndarray], flow_threshold: float, min_area_px: int) -> None:
+    found = dynamics.outlines(*flows, 200, 0.0, flow_threshold, min_area_px, 0.4)
+    assert found.labels.max() > 0
+    inside = flows[1] > 0
+    unfilled = dynamics.gather(inside, dynamics.follow(flows[0], inside, 200))
+    was = [np.bincount(unfilled[(found.labels == k) & (unfilled > 0)]).argmax() for k in range(1, found.labels.max() + 1)]
+    assert np.array_equal(found.flow_error, dynamics.flow_errors(unfilled, flows[0])[np.array(was) - 1])
+    if flow_threshold:
+        assert (found.flow_error <= flow_threshold).all()
+
+
+def test_first_pixels_of_cells_with_and_without_holes() -> None:
+    labels = np.zeros((9, 9), np.int32)
+    labels[1:6, 1:6] = 2
+    labels[3, 3] = 0
+    labels[7, 2:] = 1
+    assert dynamics._first_pixels(labels).tolist() == [7 * 9 + 2, 10]
+    assert dynamics._first_pixels(np.zeros((3, 3), np.int32)).size == 0
+
+
 def test_nothing_inside() -> None:
     empty = dynamics.outlines(np.zeros((2, 9, 9), np.float32), np.full((9, 9), -1, np.float32), 200, 0.0, 0.4, 15, 0.4)
-    assert empty.dtype == np.int32
-    assert not empty.any()
+    assert empty.labels.dtype == np.int32
+    assert not empty.labels.any()
+    assert empty.flow_error.size == 0
 
 
 def test_the_whole_field_is_not_a_cell() -> None:
     yy, xx = np.mgrid[-20:21, -20:21].astype(np.float32)
     away = np.stack([-yy, -xx]) / np.maximum(np.hypot(yy, xx), 1) * 5
     probability = np.full((41, 41), 3, np.float32)
-    assert not dynamics.outlines(away, probability, 200, 0.0, 0.0, 1, 0.4).any()
-    assert dynamics.outlines(away, probability, 200, 0.0, 0.0, 1, 1.0).max() == 1
+    assert not dynamics.outlines(away, probability, 200, 0.0, 0.0, 1, 0.4).labels.any()
+    assert dynamics.outlines(away, probability, 200, 0.0, 0.0, 1, 1.0).labels.max() == 1
 
 
 def test_one_thread_is_enough(monkeypatch: pytest.MonkeyPatch, flows: tuple[np.ndarray, np.ndarray]) -> None:
-    many = dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4)
+    many = dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4).labels
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert np.array_equal(dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4), many)
+    assert np.array_equal(dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4).labels, many)
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     monkeypatch.setattr(dynamics, "PIECE", 100)
-    assert np.array_equal(dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4), many)
+    assert np.array_equal(dynamics.outlines(*flows, 200, 0.0, 0.4, 15, 0.4).labels, many)

@@ -106,7 +106,7 @@ def test_pieces_bent_and_long(good: np.ndarray) -> None:
 
 def test_flow_errors_where_they_are_known(good: np.ndarray) -> None:
     found = reasons(good, flow_error={2: 0.1, 4: 0.39})
-    assert found[4] == "the network was unsure"
+    assert found[4] == "the network was unsure (flow error 0.39)"
     assert found[2] == found[6] == ""
 
 

@@ -14,10 +14,10 @@ import pytest
 from core.__main__ import main
 from core.errors import InputError
 from core.images import read_labels, write_image, write_labels
-from core.report import read_csv
-from core.stages import RUN, correcting
+from core.report import read_csv, write_csv
+from core.stages import RUN, standing
 from core.stages.adding import Addition, add
-from core.stages.correcting import correct, look, overview
+from core.stages.correcting import correct, keep, look, overview
 from core.stages.edit_log import EditLog
 from core.stages.reviewing import review
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
@@ -146,7 +146,7 @@ def test_a_restart_changes_nothing(labelled: tuple[Experiment, Product], monkeyp
         correct(*labelled, FIRST, row)
     now = look(*labelled, FIRST)
     labels = read_labels(now.labels)
-    monkeypatch.setattr(correcting, "_standing", OrderedDict())
+    monkeypatch.setattr(standing, "_standing", OrderedDict())
     again = look(*labelled, FIRST)
     assert again.labels == now.labels
     assert (read_labels(again.labels) == labels).all()
@@ -169,16 +169,51 @@ def test_every_step_back_is_what_it_was(labelled: tuple[Experiment, Product]) ->
         assert (read_labels(look(*labelled, FIRST).labels) == pixels[step]).all()
 
 
+def test_a_change_makes_every_earlier_version_the_present_one(labelled: tuple[Experiment, Product]) -> None:
+    seen = {look(*labelled, FIRST).history.version: read_labels(look(*labelled, FIRST).labels)}
+    assert look(*labelled, FIRST).change is None
+    for row in (SPLIT, MERGE, {"action": "undo"}, DRAW, {"action": "undo"}, {"action": "redo"}, REMOVE):
+        correct(*labelled, FIRST, row)
+        now = look(*labelled, FIRST)
+        wanted = read_labels(now.labels)
+        assert now.change is not None
+        assert set(now.change.since) == set(seen)
+        for before in seen.values():
+            made = before.copy()
+            made[now.change.box] = now.change.pixels
+            assert (made == wanted).all()
+        seen[now.history.version] = wanted
+
+
+def test_a_large_change_goes_back_one_step_and_a_huge_one_is_none(labelled: tuple[Experiment, Product], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "SMALL", 1000)
+    for row in (SPLIT, MERGE, DRAW):
+        correct(*labelled, FIRST, row)
+    change = look(*labelled, FIRST).change
+    assert change is not None
+    assert len(change.since) == 1
+    monkeypatch.setattr(standing, "LARGEST", 800)
+    assert look(*labelled, FIRST).change is None
+
+
+def test_the_label_image_may_be_written_later(labelled: tuple[Experiment, Product]) -> None:
+    correct(*labelled, FIRST, REMOVE)
+    now = look(*labelled, FIRST, later=True)
+    assert not now.labels.exists()
+    keep(*labelled, FIRST)
+    assert 3 not in read_labels(now.labels)
+
+
 def test_another_tab_may_have_gone_back_and_on(labelled: tuple[Experiment, Product], monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of this process is behind the log by an undo and another edit."""
     for row in (SPLIT, MERGE):
         correct(*labelled, FIRST, row)
-    mine = OrderedDict(correcting._standing)
-    monkeypatch.setattr(correcting, "_standing", OrderedDict())
+    mine = OrderedDict(standing._standing)
+    monkeypatch.setattr(standing, "_standing", OrderedDict())
     for row in ({"action": "undo"}, DRAW):
         correct(*labelled, FIRST, row)
     wanted = read_labels(look(*labelled, FIRST).labels)
-    monkeypatch.setattr(correcting, "_standing", mine)
+    monkeypatch.setattr(standing, "_standing", mine)
     correct(*labelled, FIRST, {"action": "remove", "labels": [8]})
     assert (read_labels(look(*labelled, FIRST).labels) == np.where(wanted == 8, 0, wanted)).all()
 
@@ -192,6 +227,30 @@ def test_the_list_follows_the_corrections(labelled: tuple[Experiment, Product]) 
     assert cells["reason"][0] == "cut by the border"
     correct(*labelled, FIRST, {"action": "undo"})
     assert 9 not in set(look(*labelled, FIRST).cells["label"])
+
+
+def test_the_flow_error_is_that_of_unchanged_cells(labelled: tuple[Experiment, Product]) -> None:
+    """Among the reasons while it lasts, gone with an edit, back with its undo, carried to the next segmentation."""
+    experiment, product = labelled
+    file = product.path / "cells.csv"
+    cells = read_csv(file, CELLS)
+    assert cells["flow_error"].isna().all()  # these outlines were imported
+    write_csv(file, cells.assign(flow_error=[0.35, 0.1, 0.39] * 2))
+
+    def unsure() -> dict[int, str]:
+        found = look(*labelled, FIRST).cells
+        return {label: reason for label, reason in zip(found["label"], found["reason"], strict=True) if "flow error" in reason}
+
+    assert set(unsure()) == {3, 8}
+    assert "flow error 0.39" in unsure()[8]
+    correct(*labelled, FIRST, MERGE)
+    correct(*labelled, FIRST, SPLIT)
+    assert unsure() == {}
+    correct(*labelled, FIRST, {"action": "undo"})
+    assert set(unsure()) == {3}
+    made = read_csv(review(experiment.path, product.id) / "cells.csv", CELLS).set_index(["fov_id", "label"])["flow_error"]
+    assert made.dropna().to_dict() == {(FIRST, 3): 0.35, (SECOND, 3): 0.35, (SECOND, 7): 0.1, (SECOND, 8): 0.39}
+    assert (FIRST, 7) in made.index
 
 
 def test_only_the_last_pictures_are_kept(labelled: tuple[Experiment, Product]) -> None:

@@ -22,7 +22,10 @@ def test_a_segmentation_holds_labels_and_tables(experiment: Path, network: Any) 
         labels = read_labels(made / "labels" / f"{fov_id}.tif")
         ids = set(np.unique(labels)) - {0}
         assert len(ids) == n
-        assert set(cells.loc[cells["fov_id"] == fov_id, "label"]) == ids
+        mine = cells[cells["fov_id"] == fov_id]
+        assert set(mine["label"]) == ids
+        assert list(mine["flow_error"]) == list(mine["label"] / 1000)
+    assert not (made / stage.ERRORS).exists()
 
 
 def test_the_same_request_is_answered_by_the_finished_product(experiment: Path, network: Any) -> None:
@@ -40,8 +43,10 @@ def test_cancelled_work_goes_on_where_it_stopped(experiment: Path, network: Any)
     with pytest.raises(Cancelled):
         stage.segment(experiment, SegmentSettings(), progress=stop_after_one)
     assert network.asked == 1
-    stage.segment(experiment, SegmentSettings())
+    made = stage.segment(experiment, SegmentSettings())
     assert network.asked == 2
+    cells = read_csv(made / "cells.csv", CELLS)
+    assert list(cells["flow_error"]) == list(cells["label"] / 1000)
 
 
 def test_a_truncated_image_is_listed_and_the_other_field_is_done(experiment: Path, network: Any) -> None:

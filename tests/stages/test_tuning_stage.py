@@ -1,5 +1,8 @@
 """The stage that fine-tunes: what it learns from, what it refuses, what it leaves; tiny fields, small tiles."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from core.__main__ import main
 from core.cells.labels import cell_table
 from core.errors import Cancelled, InputError
 from core.images import read_labels, write_image, write_labels
-from core.models import find_model
+from core.models import find_model, list_models
 from core.report import read_csv, write_csv
 from core.settings import TuneSettings
 from core.stages.adding import import_labels
@@ -191,6 +194,41 @@ def test_a_stopped_tuning_goes_on_to_the_same_history(three: Experiment, tmp_pat
     losses = ["epoch", "train_loss", "held_back_loss"]
     pd.testing.assert_frame_equal(read_csv(made / "history.csv", TUNING_HISTORY)[losses], read_csv(whole / "history.csv", TUNING_HISTORY)[losses])
     assert (made / "weights.pt").read_bytes() == (whole / "weights.pt").read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import core.cells.training
+import core.stages.tuning as stage
+from core.settings import TuneSettings
+
+core.cells.training.TILE = 64
+
+def watch(done, total, item):
+    if item.startswith("epoch 2"):
+        os.kill(os.getpid(), signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+
+stage.tune(Path(sys.argv[1]), TuneSettings(epochs=2, tiles=1, batch=4, rate=1e-3, device="cpu"), progress=watch)
+"""
+
+
+def test_a_killed_tuning_goes_on_after_its_last_epoch(three: Experiment) -> None:
+    root = Path(stage.__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", KILLED, str(three.path)], cwd=root).returncode != 0
+    [partial] = (three.path / "tunings").glob("*.partial")
+    first = (partial / "history.csv").read_bytes()
+    assert list(read_csv(partial / "history.csv", TUNING_HISTORY)["epoch"]) == [0, 1]
+    made = stage.tune(three.path, SMALL)
+    assert (made / "history.csv").read_bytes().startswith(first)  # the seconds too: the first epoch was not trained again
+    assert list(read_csv(made / "history.csv", TUNING_HISTORY)["epoch"]) == [0, 1, 2]
+
+
+def test_a_broken_loss_fails_with_the_reason_and_keeps_the_library_clean(three: Experiment) -> None:
+    with pytest.raises(InputError, match=r"Training stopped in epoch 1: the loss .* learning rate is too high"):
+        stage.tune(three.path, replace(SMALL, rate=1.0, batch=1), name="broken")
+    assert "broken" not in {model.name for model in list_models()}
+    assert not three.products("tunings")
 
 
 def test_a_field_whose_image_and_outlines_differ_in_size_is_left_out(three: Experiment) -> None:

@@ -1,5 +1,6 @@
 /* The viewer as a Streamlit component: keeps one instance for each place in the page, told of new data by messages. */
 
+const LATE_MS = 400;
 const KEEP_BYTES = 400e6; // decoded fields kept beyond those on screen, so that going back is instant
 
 /* Fields by key: each is fetched and traced once. */
@@ -16,13 +17,21 @@ class Store {
       entry.bitmap.then((bitmap) => { entry.bytes = 4 * bitmap.width * bitmap.height; }, () => this.entries.delete(spec.key));
     }
     if (!entry.cells || entry.version !== spec.labelVersion) {
-      const cells = entry.cells = spec.labelImage ? this.cells(spec) : Promise.resolve({});
+      const cells = entry.cells = this.newer(entry, spec);
       entry.version = spec.labelVersion;
       cells.then(({ labels }) => { entry.labelBytes = labels ? 2 * labels.byteLength : 0; }, () => { if (entry.cells === cells) entry.cells = null; });
     }
     this.entries.delete(spec.key); // to the end: used last
     this.entries.set(spec.key, entry);
     return entry;
+  }
+
+  /* The cells of another version: what is here with the change that the app told, or the whole label image. */
+  newer(entry, spec) {
+    const { cells, version } = entry, change = spec.labelChange;
+    if (!spec.labelImage) return Promise.resolve({});
+    if (!cells || !change?.since?.includes(version)) return this.cells(spec);
+    return cells.then((before) => changedCells(before, change, spec.reduction), () => this.cells(spec));
   }
 
   async bitmap(spec) {
@@ -38,12 +47,17 @@ class Store {
     return { labels, columns, outlines: traceOutlines(labels, columns, rows, spec.reduction) };
   }
 
-  async fetched(address) {
+  /* A label image is written while the viewer is told of it: it may be a moment late. */
+  async fetched(address, late = 2) {
     let answer;
     try {
       answer = await fetch(address, { signal: this.stop.signal });
     } catch {
       throw new Error('the app does not answer. Is it still running?');
+    }
+    if (answer.status === 404 && late) {
+      await new Promise((go) => { setTimeout(go, LATE_MS); });
+      return this.fetched(address, late - 1);
     }
     if (!answer.ok) throw new Error((await answer.text()) || `the app answered ${answer.status}.`);
     return answer;

@@ -14,7 +14,7 @@ function foresee(editor, { action, labels, points }) {
       relabel(field, cell, keep);
       field.outlines.delete(cell.label);
     }
-    if (keep) field.outlines.set(keep, retraced(field, keep, joined(cells.map((cell) => cell.box))));
+    if (keep) field.outlines.set(keep, retraced(field.labels, field.columns, keep, joined(cells.map((cell) => cell.box)), field.spec.reduction));
     if (labels.includes(field.hover)) field.point(0);
     field.stamp++;
   }
@@ -29,17 +29,4 @@ function relabel(field, { label, box }, to) {
 
 function joined(boxes) {
   return boxes.reduce((a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
-}
-
-/* The outline of one cell, looked for in its box only. */
-function retraced(field, label, box) {
-  const { columns, spec: { reduction: r } } = field, [x0, y0, x1, y1] = box.map((side) => Math.round(side / r));
-  const width = x1 - x0, height = y1 - y0, part = new Uint32Array(width * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) if (field.labels[(y + y0) * columns + x + x0] === label) part[y * width + x] = label;
-  }
-  const cell = traceOutlines(part, width, height, r).get(label);
-  for (const loop of cell.loops) for (let k = 0; k < loop.length; k += 2) { loop[k] += box[0]; loop[k + 1] += box[1]; }
-  cell.box = box;
-  return cell;
 }

@@ -104,3 +104,40 @@ function farthest(loop, n, from, to, tolerance) {
   }
   return index;
 }
+
+/* The outline of one cell, looked for in a box of image pixels only; undefined where it has no pixel there. */
+function retraced(labels, columns, label, box, r) {
+  const [x0, y0, x1, y1] = box.map((side) => Math.round(side / r)), width = x1 - x0, height = y1 - y0;
+  const part = new Uint32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) if (labels[(y + y0) * columns + x + x0] === label) part[y * width + x] = label;
+  }
+  const cell = traceOutlines(part, width, height, r).get(label);
+  if (!cell) return undefined;
+  for (const loop of [...cell.loops, cell.box]) for (let k = 0; k < loop.length; k += 2) { loop[k] += x0 * r; loop[k + 1] += y0 * r; }
+  return cell;
+}
+
+/* Labels and outlines after a change (runs of labels in a place x, y, width, height of the label image); those before stay as they are. */
+function changedCells(before, { place: [x0, y0, width, height], runs }, r) {
+  const highest = runs.reduce((most, label, k) => (k % 2 ? most : Math.max(most, label)), 0);
+  const labels = highest > 0xffff ? Uint32Array.from(before.labels) : before.labels.slice();
+  const { columns } = before, outlines = new Map(before.outlines), touched = new Set();
+  let at = 0;
+  for (let k = 0; k < runs.length; k += 2) {
+    for (let n = runs[k + 1]; n > 0; n--, at++) {
+      const i = (y0 + Math.floor(at / width)) * columns + x0 + (at % width);
+      if (labels[i] === runs[k]) continue;
+      touched.add(labels[i]).add(runs[k]);
+      labels[i] = runs[k];
+    }
+  }
+  touched.delete(0);
+  const here = [x0 * r, y0 * r, (x0 + width) * r, (y0 + height) * r];
+  for (const label of touched) {
+    const known = outlines.get(label), cell = retraced(labels, columns, label, known ? joined([known.box, here]) : here, r);
+    if (cell) outlines.set(label, cell);
+    else outlines.delete(label);
+  }
+  return { labels, columns, outlines };
+}
