@@ -62,6 +62,7 @@ class Painting extends Frame {
       }
     }
     viewer.editor?.paint(pen, this);
+    if (viewer.data.marks) this.paintMarks(pen);
     if (viewer.data.ruler > 0) this.paintRuler(pen);
   }
 
@@ -151,6 +152,30 @@ class Painting extends Frame {
     const length = [5, 2, 1].map((n) => n * ten).find((n) => n <= most);
     this.scaleBar.style.width = `${(length / um) * this.view.scale / this.ratio}px`;
     this.scaleBar.textContent = length >= 1000 ? `${length / 1000} mm` : `${Number(length.toPrecision(1))} µm`;
+  }
+
+  /* Rings round marked places, as large on the screen at every zoom, with their words beside. */
+  paintMarks(pen) {
+    const u = this.ratio, { scale, x, y } = this.view;
+    pen.font = `700 ${13 * u}px system-ui, sans-serif`;
+    pen.textAlign = 'left';
+    pen.textBaseline = 'middle';
+    for (const mark of this.viewer.data.marks.filter((one) => one.fov_id === this.spec.id)) {
+      const [cx, cy] = [(mark.x + 0.5) * scale + x, (mark.y + 0.5) * scale + y], radius = 7 * u;
+      for (const [colour, width] of [['rgba(0,0,0,.75)', 5 * u], [mark.colour, 2.5 * u]]) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = width;
+        pen.beginPath();
+        pen.arc(cx, cy, radius, 0, 2 * Math.PI);
+        pen.stroke();
+      }
+      pen.lineWidth = 4 * u;
+      pen.strokeStyle = 'rgba(0,0,0,.75)';
+      pen.fillStyle = '#ffffff';
+      pen.strokeText(mark.words, cx + radius + 4 * u, cy);
+      pen.fillText(mark.words, cx + radius + 4 * u, cy);
+    }
+    pen.textBaseline = 'alphabetic';
   }
 
   // ---- the ruler: a circle as wide as the expected cell
