@@ -94,19 +94,20 @@ def _spots(experiment: Experiment, images: dict[str, ColourImage], spots: list[C
         st.error(str(problem), icon=":material/error:")
         _clear(spots, key)
         return
-    found, wrong, problem_words = None, (), ""
+    found: StainColour | None = None
+    wrong: tuple[int, ...] = ()
     try:
         found = stain_colour(measured)
     except InputError as refused:
-        wrong, problem_words = refused.spots if isinstance(refused, SpotError) else (), str(refused)
+        wrong, why = refused.spots if isinstance(refused, SpotError) else (), str(refused)
     for number, (one, seen) in enumerate(zip(spots, measured, strict=True)):
         _one_spot(number, one, seen, number in wrong, spots, key)
     if found is not None:
         _result(found, key)
     elif wrong or len(spots) >= 2 * MIN_SPOTS:
-        st.error(problem_words, icon=":material/error:")
+        st.error(why, icon=":material/error:")
     else:
-        st.info(problem_words, icon=":material/ads_click:")
+        st.info(why, icon=":material/ads_click:")
     if spots:
         _clear(spots, key)
 
@@ -117,8 +118,11 @@ def _one_spot(number: int, one: Clicked, seen: "Spot", wrong: bool, spots: list[
     words = f"{'stained' if one.stained else 'not stained'} <small>{escape(one.fov_id)}, x {one.x}, y {one.y}</small>{mark}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f"<span style='{ring}'>{number + 1}</span> {_box(seen.light, '1.2rem')} {words}")
-        remove = {"key": f"{key}-remove-{number}", "help": f"Remove spot {number + 1}", "icon": ":material/close:"}
-        st.button("", type="tertiary", on_click=spots.pop, args=(number,), **remove)
+        st.button(f"Remove {number + 1}", key=f"{key}-remove-{number}", icon=":material/close:", type="tertiary", on_click=_remove, args=(spots, number))
+
+
+def _remove(spots: list[Clicked], number: int) -> None:
+    del spots[number]
 
 
 def _result(found: "StainColour", key: str) -> None:

@@ -51,9 +51,9 @@ def prepare(experiment: Experiment, busy: bool) -> None:
     with right:
         known = {one.id: one for one in experiment.products("segmentations")}
         segmentation = choose("Outlines of the cells", list(known), "segmentation", lambda one: product_words(known[one]), next(iter(known)))
-    by_colour = {"stain_vector": choose_stain_colour(experiment, kind, str(like.get("stain_vector", "")))} if kind in BY_COLOUR else {}
+    vector = choose_stain_colour(experiment, kind, str(like.get("stain_vector", ""))) if kind in BY_COLOUR else AnnotateSettings.stain_vector
     [chosen] = settings_form({"Stain": _asked(kind)}, f"stain-{kind}-{address.read('like')}", like)
-    settings = AnnotateSettings(signal=kind, **by_colour, **asdict(chosen))
+    settings = AnnotateSettings(signal=kind, stain_vector=vector, **asdict(chosen))
     if st.button("Measure the stain", type="primary", disabled=busy, icon=":material/play_arrow:"):
         measure(experiment, asdict(settings), segmentation)
         st.rerun()

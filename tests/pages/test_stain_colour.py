@@ -73,12 +73,11 @@ def test_the_measured_colour_is_used(asked: AppTest, words: Words, store: JobSto
     np.testing.assert_allclose(vector, DYE, atol=0.05)
 
 
-def test_a_contradictory_spot_is_named_and_can_be_removed(asked: AppTest, words: Words) -> None:
+def test_a_contradictory_spot_is_named_and_can_be_removed(asked: AppTest, words: Words, click: Click) -> None:
     app = clicked(asked, *good(), ((DUST[1], DUST[0]), True))
     assert "contradict each other: spot 7 has another colour" in words(app)
     assert html(app).count("look at it") == 1
-    remove = next(one for one in app.button if one.help == "Remove spot 7")
-    app = remove.click().run()
+    app = click(app, "Remove 7")
     assert "Measured from 3 stained spots" in html(app)
     assert "contradict" not in words(app)
 
