@@ -23,6 +23,7 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (  # one module, in this order
     "viewer_outlines.js",
     "viewer_frame.js",
+    "viewer_pixels.js",
     "viewer_painting.js",
     "viewer_field.js",
     "viewer_toolbar.js",

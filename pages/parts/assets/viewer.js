@@ -168,7 +168,7 @@ class Viewer {
     for (const field of this.fields) {
       if (!field.outlines) continue;
       known = true;
-      for (const label of field.outlines.keys()) counts[field.classOf(label)]++;
+      field.counts(counts.length).forEach((n, index) => { counts[index] += n; });
     }
     return known ? counts : counts.map(() => null);
   }
