@@ -22,7 +22,7 @@ from core.workspace import Experiment, Product
 
 NONE: Final = "none"
 AS_THEY_ARE: Final = "Not aligned: the images are taken to lie on each other as they are."
-HELP: Final = "Align it by hand (page Threshold, tab Alignment), or leave the alignment out (--register none) if the images lie on each other already."
+HELP: Final = "Align it by hand (page Threshold, tab Align), or leave the alignment out (--register none) if the images lie on each other already."
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def notes(cells: pd.DataFrame, lines: pd.DataFrame, decisions: Decisions, settin
     out: list[str] = []
     if stain is not None and chosen is not None:
         out.append(f"Threshold {chosen.threshold:.4g} ({stain.unit}), {chosen.how}: {chosen.why}")
-        out += [*chosen.notes, *_about_controls(cells, settings), *_about_alignment(stain), *_about_steps(lines), *_about_images(stain)]
+        out += [*chosen.notes, *_about_extent(cells), *_about_controls(cells, settings), *_about_alignment(stain), *_about_steps(lines), *_about_images(stain)]
         hidden = int((cells["covered_fraction"].notna() & cells["automatic_class"].isna()).sum())
         if hidden:
             out.append(f"{hidden} cells have no class: the aligned stain image covers less than {100 * settings.min_covered:.3g} % of them.")
@@ -114,6 +114,25 @@ def notes(cells: pd.DataFrame, lines: pd.DataFrame, decisions: Decisions, settin
         if shaky:
             out.append(f"{shaky} of {int(cells['automatic_class'].notna().sum())} cells are fragile: their class changes within the error of the alignment.")
     return out + _about_decisions(cells, decisions)
+
+
+def _about_extent(cells: pd.DataFrame) -> list[str]:
+    """Cells that are all alike, and a single field: both are easily taken for a result."""
+    known = cells[cells["automatic_class"].notna()]
+    if known.empty:
+        return []
+    found, out = known["automatic_class"].unique().tolist(), []
+    if len(known) > 1 and found == [1]:
+        out.append(
+            f"All {len(known)} cells are positive: either all are stained, or the threshold lies below the signal of unstained cells. Look at the fields."
+        )
+    if len(known) > 1 and found == [0]:
+        out.append(
+            f"Not one of {len(known)} cells is positive: either none is stained, or the threshold lies above the signal of the stain. Look at the fields."
+        )
+    if known["fov_id"].nunique() == 1:
+        out.append("One field only: fraction and interval speak of the cells of this field, not of the culture. Three fields or more show how fields differ.")
+    return out
 
 
 def _about_controls(cells: pd.DataFrame, settings: AnnotateSettings) -> list[str]:

@@ -12,6 +12,7 @@ from pages.parts import address
 from pages.parts.choose import choose, settings_like
 from pages.parts.job_panel import submit
 from pages.parts.settings_form import settings_form
+from pages.parts.stain_colour import choose_stain_colour
 from pages.parts.words import product_words
 
 KINDS = {
@@ -26,11 +27,12 @@ ALWAYS = ("register", "consensus", "pad_stain", "background_px", "min_spot_px", 
 OF_KIND = {
     "brightfield": ("blank",),
     "fluorescence": ("blank",),
-    "colour": ("colour_blank", "stain_vector"),
-    "gated": ("blank", "colour_blank", "stain_vector", "gate"),
+    "colour": ("colour_blank",),
+    "gated": ("blank", "colour_blank", "gate"),
     "raw": ("raw_stain",),
     "binary": (),
 }
+BY_COLOUR = ("colour", "gated")  # stain_colour.py asks for the colour itself
 
 
 def prepare(experiment: Experiment, busy: bool) -> None:
@@ -49,8 +51,9 @@ def prepare(experiment: Experiment, busy: bool) -> None:
     with right:
         known = {one.id: one for one in experiment.products("segmentations")}
         segmentation = choose("Outlines of the cells", list(known), "segmentation", lambda one: product_words(known[one]), next(iter(known)))
+    vector = choose_stain_colour(experiment, kind, str(like.get("stain_vector", ""))) if kind in BY_COLOUR else AnnotateSettings.stain_vector
     [chosen] = settings_form({"Stain": _asked(kind)}, f"stain-{kind}-{address.read('like')}", like)
-    settings = AnnotateSettings(signal=kind, **asdict(chosen))
+    settings = AnnotateSettings(signal=kind, stain_vector=vector, **asdict(chosen))
     if st.button("Measure the stain", type="primary", disabled=busy, icon=":material/play_arrow:"):
         measure(experiment, asdict(settings), segmentation)
         st.rerun()

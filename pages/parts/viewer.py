@@ -24,6 +24,7 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (  # one module, in this order
     "viewer_outlines.js",
     "viewer_frame.js",
+    "viewer_pixels.js",
     "viewer_painting.js",
     "viewer_field.js",
     "viewer_toolbar.js",
@@ -92,6 +93,17 @@ class Editing:
     problem: str = ""
     first: bool = True
     last: bool = True
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A ring with a word in it, at a pixel of a field."""
+
+    fov_id: str
+    x: int
+    y: int
+    words: str
+    colour: str
 
 
 @dataclass(frozen=True)
@@ -174,6 +186,7 @@ def cell_viewer(
     preload: Sequence[Tile] = (),
     editing: Editing | None = None,
     tuning: Mapping[str, Any] | None = None,
+    marks: Sequence[Mark] | None = None,
 ) -> Click | None:
     """Show fields and return the click that caused this run of the page, or None.
 
@@ -184,7 +197,8 @@ def cell_viewer(
     ``ruler_px``: diameter of a circle that the user can lay over cells. ``preload``: tiles fetched in the background
     (the next field), so that they are there when the user turns to them. ``editing``: corrections instead of clicks; they
     are read with ``corrections`` before the viewer is placed. ``tuning``: controls of the stain threshold beside the
-    pictures (threshold_tuning.py); what they tell is read with ``told``.
+    pictures (threshold_tuning.py); what they tell is read with ``told``. ``marks``: drawn on the fields, where a click is meant for
+    a place and not for a cell; None: it is meant for a cell.
     """
     last = _last_click(key)
     data = {
@@ -198,6 +212,7 @@ def cell_viewer(
         "ruler": ruler_px or 0,
         "editing": asdict(editing) if editing else None,
         "tuning": tuning,
+        "marks": None if marks is None else [asdict(mark) for mark in marks],
     }
     hear = {f"on_{name}_change": lambda: None for name in ("clicked", "edited", "tuned", "saved")}
     click = _component()(data=data, key=key, **hear).clicked

@@ -61,6 +61,38 @@ def test_the_browser_calls_the_cells_that_the_app_would(tab, stain: Stain, settl
     assert re.search(r"threshold=5(\.0)?&", tab.url)
 
 
+def pixels(page, red: int, green: int, blue: int) -> int:  # type: ignore[no-untyped-def]
+    """Pixels of this colour on the outlines of all fields, once what a slider did is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    count = """(canvases, colour) => {
+        let n = 0;
+        for (const canvas of canvases) {
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            for (let k = 0; k < data.length; k += 4) n += data[k + 3] > 200 && colour.every((part, c) => Math.abs(data[k + c] - part) < 30);
+        }
+        return n;
+    }"""
+    return int(page.locator(".stage canvas.over").evaluate_all(count, [red, green, blue]))
+
+
+def test_outlines_take_the_colour_of_the_class(tab, stain: Stain, settle: Callable) -> None:  # type: ignore[no-untyped-def]
+    blue, orange = (86, 180, 233), (255, 127, 42)
+    set_number(tab, "Stain threshold, exact value", 5)
+    settle(tab)
+    unstained = pixels(tab, *blue)
+    assert unstained > 300
+    assert pixels(tab, *orange) == 0
+    set_number(tab, "Stain threshold, exact value", 0.02)
+    settle(tab)
+    assert pixels(tab, *orange) > 100
+    assert pixels(tab, *blue) < unstained
+    set_number(tab, "Stain threshold, exact value", 5)
+    settle(tab)
+    assert (pixels(tab, *blue), pixels(tab, *orange)) == (unstained, 0)  # nothing of the other colour is left
+    tab.get_by_role("button", name=re.compile("^Not stained")).click()  # the legend hides a class
+    assert pixels(tab, *blue) == 0
+
+
 def test_cells_that_flip_are_counted(tab, stain: Stain, settle: Callable) -> None:  # type: ignore[no-untyped-def]
     set_number(tab, "Stain threshold, exact value", 0.003)
     settle(tab)

@@ -115,11 +115,20 @@ def test_one_field_with_all_cells_positive(dishes: Callable[..., Path]) -> None:
         made = annotate(path, settings)
         lines = read_csv(made / "lines.csv", {"sample": "str", "n_positive": "Int64", "ci_low": "Float64", "ci_high": "Float64"})
         assert lines["ci_low"].iloc[0] < 1
+        words = (made / "notes.txt").read_text(encoding="utf-8")
+        assert ("All 6 cells are positive: either all are stained, or the threshold lies below" in words) == (settings is PLAIN)
+        assert "One field only: fraction and interval speak of the cells of this field" in words
     write_image(stain_of(path, "f1"), (read(stain_of(path, "f1")).pixels < 60_000).astype(np.uint8))  # a layer
     write_image(path / "images" / "f1_colour.tif", np.zeros((110, 160, 3), np.uint8))
     made = annotate(path, replace(PLAIN, signal="binary", threshold="auto"))
     assert (read_csv(made / "cells.csv", ANNOTATED_CELLS)["class"] == 1).all()
     assert "The stain layer is stained everywhere" in (made / "notes.txt").read_text(encoding="utf-8")
+
+
+def test_no_cell_positive_and_several_fields(path: Path) -> None:
+    words = (annotate(path, replace(PLAIN, threshold="3")) / "notes.txt").read_text(encoding="utf-8")
+    assert "Not one of 12 cells is positive" in words
+    assert "One field only" not in words
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,9 @@ class Viewer {
     this.grid.style.setProperty('--columns', data.columns);
     this.grid.style.setProperty('--height', data.height ? `${data.height}px` : 'auto');
     this.grid.classList.toggle('fixed', Boolean(data.height));
+    this.grid.classList.toggle('marking', Boolean(data.marks));
     this.place(data.tiles);
+    if (JSON.stringify(before?.marks) !== JSON.stringify(data.marks)) this.fields.forEach((field) => field.paint());
     this.editor?.show(data.editing);
     this.tuner?.show({ ...data.tuning, onScreen: data.tiles });
     this.toolbar.refresh();
@@ -166,8 +168,8 @@ class Viewer {
   selectedIn(field) { return this.selected && this.selected[0] === field ? this.selected[1] : 0; }
 
   choose(field, label, x, y) {
-    this.selected = label ? [field, label] : null;
-    this.spoken.textContent = label ? `Cell ${label} chosen` : 'No cell chosen';
+    this.selected = label && !this.data.marks ? [field, label] : null;
+    this.spoken.textContent = this.data.marks ? 'Place marked' : label ? `Cell ${label} chosen` : 'No cell chosen';
     this.repaint();
     this.told = Math.max(Date.now(), this.told + 1);
     this.tell('clicked', { fov_id: field, label, x, y, at: this.told });
@@ -180,7 +182,7 @@ class Viewer {
     for (const field of this.fields) {
       if (!field.outlines) continue;
       known = true;
-      for (const label of field.outlines.keys()) counts[field.classOf(label)]++;
+      field.counts(counts.length).forEach((n, index) => { counts[index] += n; });
     }
     return known ? counts : counts.map(() => null);
   }

@@ -29,6 +29,15 @@ class Field extends Painting {
     this.paint();
   }
 
+  /* Cells of each class; counted once a change. */
+  counts(classes) {
+    if (this.counted?.stamp === this.stamp && this.counted.outlines === this.outlines && this.counted.counts.length === classes) return this.counted.counts;
+    const counts = new Array(classes).fill(0);
+    for (const label of this.outlines.keys()) counts[this.classOf(label)]++;
+    this.counted = { stamp: this.stamp, outlines: this.outlines, counts };
+    return counts;
+  }
+
   describe() {
     const cells = this.outlines ? ` ${this.outlines.size} cells outlined.` : '';
     this.stage.setAttribute('aria-label', `Field ${this.spec.title || this.spec.id}.${cells} Arrow keys move, plus and minus zoom, 0 fits, O hides outlines, N and P step through the cells.`);

@@ -13,6 +13,9 @@ function element(tag, className, attributes = {}, ...children) {
   return node;
 }
 
+/* Writing the same words again would still lay the page out anew. */
+function setText(node, words) { if (node.textContent !== words) node.textContent = words; }
+
 class Frame {
   constructor(viewer, spec) {
     this.viewer = viewer;
@@ -30,6 +33,14 @@ class Frame {
     this.movedAt = -1e9;
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.stage);
+    this.away = false; // out of sight: many fields are more than a window shows
+    this.watch = new IntersectionObserver((seen) => this.seen(seen.at(-1).isIntersecting), { rootMargin: '50%' });
+    if (viewer.data.tuning) this.watch.observe(this.stage);
+  }
+
+  seen(inSight) {
+    this.away = !inSight;
+    if (inSight && this.late) this.paint();
   }
 
   say(text, failed = false) {
@@ -37,7 +48,8 @@ class Frame {
     this.message.classList.toggle('failed', failed);
   }
 
-  get ratio() { return this.base.width / (this.stage.clientWidth || 1) || 1; }
+  /* Device pixels a CSS pixel. The width is kept: asking the page for it in the middle of a drawing lays the page out anew. */
+  get ratio() { return this.base.width / (this.across || 1) || 1; }
 
   fitted() {
     const { width, height } = this.spec, scale = Math.min(this.base.width / width, this.base.height / height);
@@ -55,6 +67,7 @@ class Frame {
     const dpr = window.devicePixelRatio || 1;
     const width = Math.round(this.stage.clientWidth * dpr), height = Math.round(this.stage.clientHeight * dpr);
     if (!width || !height) return;
+    this.across = this.stage.clientWidth;
     const fitted = this.atFit, centre = this.view && this.toImage(this.base.width / 2, this.base.height / 2), before = this.ratio;
     if (this.base.width !== width || this.base.height !== height) {
       for (const canvas of [this.base, this.over]) { canvas.width = width; canvas.height = height; }
@@ -125,6 +138,7 @@ class Frame {
   destroy() {
     this.gone = true;
     this.observer.disconnect();
+    this.watch.disconnect();
     this.base.width = this.base.height = this.over.width = this.over.height = 0; // frees the pixels at once
     this.figure.remove();
   }

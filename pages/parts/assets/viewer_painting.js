@@ -14,7 +14,16 @@ class Painting extends Frame {
 
   paint() {
     if (this.waiting || this.gone) return;
-    this.waiting = requestAnimationFrame(() => { this.waiting = 0; if (this.bitmap && this.view) this.paintNow(); });
+    this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.paintInFrame(); });
+  }
+
+  /* Paint in the frame that is being made; what is out of sight waits until it is looked at. */
+  paintInFrame() {
+    cancelAnimationFrame(this.waiting);
+    this.waiting = 0;
+    if (this.gone || !this.bitmap || !this.view) return;
+    this.late = this.away;
+    if (!this.late) this.paintNow();
   }
 
   paintNow() {
@@ -62,6 +71,7 @@ class Painting extends Frame {
       }
     }
     viewer.editor?.paint(pen, this);
+    if (viewer.data.marks) this.paintMarks(pen);
     if (viewer.data.ruler > 0) this.paintRuler(pen);
   }
 
@@ -83,13 +93,34 @@ class Painting extends Frame {
 
   drawStill(stamp) {
     const pen = this.still.getContext('2d');
-    this.still.width = this.over.width; // clears it too
-    this.still.height = this.over.height;
-    pen.lineJoin = 'round';
-    this.points = 0;
-    this.paintCells(pen);
+    if (this.viewer.tuner) this.colourStill(pen);
+    else {
+      this.still.width = this.over.width; // clears it too
+      this.still.height = this.over.height;
+      pen.lineJoin = 'round';
+      this.points = 0;
+      this.paintCells(pen);
+    }
     this.drawn = { ...this.view, stamp, points: this.points };
   }
+
+  /* The same outlines from pixels that are kept, so that cells with a new class cost little. */
+  colourStill(pen) {
+    const { width, height } = this.over, { legend } = this.viewer.data, view = [width, height, ...Object.values(this.view)].join(' ');
+    if (!this.pixels || this.pixelsOf !== this.outlines || this.pixelsIn !== view) {
+      this.still.width = width;
+      this.still.height = height;
+      const tolerance = this.tolerance(), thin = this.thin, cells = [...this.outlines.values()].filter((cell) => this.inSight(cell.box));
+      const loops = cells.map((cell) => ({ label: cell.label, loops: loopsAt(cell, tolerance) }));
+      this.pixels = new OutlinePixels(loops, this.view, width, height, thin, cells.length <= MOST_CASED ? thin + 1.5 * this.ratio : 0);
+      this.pixelsOf = this.outlines;
+      this.pixelsIn = view;
+    }
+    this.points = this.pixels.points;
+    this.pixels.colour(pen, (label) => this.classOf(label), legend.map(([, colour]) => partsOf(colour)), this.viewer.hidden);
+  }
+
+  get thin() { return (this.view.scale < this.ratio ? 1.5 : 2) * this.ratio; }
 
   paintCells(pen) {
     const { legend } = this.viewer.data, groups = legend.map(() => []);
@@ -97,7 +128,7 @@ class Painting extends Frame {
       const index = this.classOf(cell.label);
       if (!this.viewer.hidden.has(index) && this.inSight(cell.box)) groups[index].push(cell);
     }
-    const thin = (this.view.scale < this.ratio ? 1.5 : 2) * this.ratio, all = groups.flat();
+    const { thin } = this, all = groups.flat();
     if (all.length <= MOST_CASED) this.stroke(pen, all, 'rgba(0,0,0,.45)', thin + 1.5 * this.ratio);
     // The last class, "not scored", lies below: where two cells touch, a call wins over none.
     for (const index of [legend.length - 1, ...legend.keys()].slice(0, legend.length)) this.stroke(pen, groups[index], legend[index][1], thin);
@@ -144,13 +175,39 @@ class Painting extends Frame {
 
   /* A bar of a round length in micrometres, at most about 120 CSS pixels. */
   showScale() {
-    const um = this.spec.um;
+    const um = this.spec.um, measured = [um, this.view.scale, this.ratio].join(' ');
+    if (measured === this.measured) return;
+    this.measured = measured;
     this.scaleBar.hidden = !um;
     if (!um) return;
     const most = (120 * this.ratio * um) / this.view.scale, ten = 10 ** Math.floor(Math.log10(most));
     const length = [5, 2, 1].map((n) => n * ten).find((n) => n <= most);
     this.scaleBar.style.width = `${(length / um) * this.view.scale / this.ratio}px`;
     this.scaleBar.textContent = length >= 1000 ? `${length / 1000} mm` : `${Number(length.toPrecision(1))} µm`;
+  }
+
+  /* Rings round marked places, as large on the screen at every zoom, with their words beside. */
+  paintMarks(pen) {
+    const u = this.ratio, { scale, x, y } = this.view;
+    pen.font = `700 ${13 * u}px system-ui, sans-serif`;
+    pen.textAlign = 'left';
+    pen.textBaseline = 'middle';
+    for (const mark of this.viewer.data.marks.filter((one) => one.fov_id === this.spec.id)) {
+      const [cx, cy] = [(mark.x + 0.5) * scale + x, (mark.y + 0.5) * scale + y], radius = 7 * u;
+      for (const [colour, width] of [['rgba(0,0,0,.75)', 5 * u], [mark.colour, 2.5 * u]]) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = width;
+        pen.beginPath();
+        pen.arc(cx, cy, radius, 0, 2 * Math.PI);
+        pen.stroke();
+      }
+      pen.lineWidth = 4 * u;
+      pen.strokeStyle = 'rgba(0,0,0,.75)';
+      pen.fillStyle = '#ffffff';
+      pen.strokeText(mark.words, cx + radius + 4 * u, cy);
+      pen.fillText(mark.words, cx + radius + 4 * u, cy);
+    }
+    pen.textBaseline = 'alphabetic';
   }
 
   // ---- the ruler: a circle as wide as the expected cell
@@ -195,6 +252,7 @@ class Painting extends Frame {
   destroy() {
     cancelAnimationFrame(this.waiting);
     clearTimeout(this.rest);
+    this.pixels = null;
     this.still.width = this.still.height = 0;
     super.destroy();
   }

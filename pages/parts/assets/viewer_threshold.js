@@ -52,12 +52,18 @@ class Tuner {
     if (!Number.isFinite(threshold)) return;
     if (this.state.line) this.state.lines[this.state.line] = threshold;
     else this.state.threshold = threshold;
-    this.move();
+    this.moveSoon();
   }
 
   setPart(part) {
     this.state.part = Math.min(100, Math.max(0, Math.round(part) || 0));
-    this.move();
+    this.moveSoon();
+  }
+
+  /* A slider may tell of several places within one frame: the last one is shown. */
+  moveSoon() {
+    this.movedAt ??= performance.now();
+    this.soon ||= requestAnimationFrame(() => this.move(true));
   }
 
   /* One threshold a line, or one for all again. */
@@ -68,49 +74,58 @@ class Tuner {
     this.tell();
   }
 
-  /* Call every cell anew and show it. */
-  move() {
-    const started = performance.now(), shown = new Map(this.viewer.fields.map((field) => [field.spec.id, field]));
+  /* Call every cell anew and show it; `inFrame`: in the frame that is being made. */
+  move(inFrame = false) {
+    const started = this.movedAt ?? performance.now(), shown = new Map(this.viewer.fields.map((field) => [field.spec.id, field]));
+    cancelAnimationFrame(this.soon);
+    this.soon = 0;
+    this.movedAt = undefined;
+    const changed = [];
     for (const one of this.stained.values()) {
-      one.classify(this.thresholdOf(one.spec.sample), this.state.part);
-      const field = shown.get(one.spec.id);
-      if (field) this.dress(field, one);
+      const moved = one.classify(this.thresholdOf(one.spec.sample), this.state.part), field = shown.get(one.spec.id);
+      if (field && this.dress(field, one, moved)) changed.push(field);
     }
+    for (const field of changed) if (inFrame) field.paintInFrame(); else field.paint();
     for (const field of this.viewer.fields) this.caption(field);
-    this.viewer.toolbar.refresh();
+    this.viewer.toolbar.refreshLegend();
     this.panel.follow();
-    this.measure(started);
+    this.measure(started, inFrame);
   }
 
-  dress(field, one) {
-    const { classes } = field;
-    let changed = classes.size !== one.n;
-    for (let k = 0; k < one.n; k++) {
-      if (classes.get(one.labels[k]) === one.classes[k]) continue;
-      classes.set(one.labels[k], one.classes[k]);
-      changed = true;
+  /* Give a field the classes of its cells; true where it has to be painted. */
+  dress(field, one, moved) {
+    const { classes } = field, changed = moved || classes.size !== one.n, flips = this.flipsOf(one);
+    if (changed) {
+      for (let k = 0; k < one.n; k++) classes.set(one.labels[k], one.classes[k]);
+      field.stamp++;
     }
-    const flips = this.flipsOf(one);
-    if (changed) field.stamp++;
-    if (changed || this.masked || flips.length || field.flips?.length) field.paint();
+    const again = changed || this.masked || flips.length || field.flips?.length;
     field.flips = flips;
+    return again;
   }
 
   /* What a move took until its frame was drawn: read by tests, and by whoever wonders. */
-  measure(started) {
-    requestAnimationFrame(() => requestAnimationFrame(() => {
+  measure(started, inFrame) {
+    const done = () => {
       this.viewer.node.dataset.moveMs = (performance.now() - started).toFixed(1);
       this.viewer.node.dataset.moves = String(1 + Number(this.viewer.node.dataset.moves || 0));
-    }));
+    };
+    requestAnimationFrame(inFrame ? done : () => requestAnimationFrame(done));
   }
 
   caption(field) {
     const one = this.stained.get(field.spec.id), about = this.described.get(field.spec.id), problem = this.failed.get(field.spec.id);
-    const numbers = element('b', '', {}, one ? percentWords(one.positive, one.known) : '…');
+    if (problem) field.say(`The stain of the cells cannot be read: ${problem}`, true);
+    const words = one ? percentWords(one.positive, one.known) : '…', counted = one ? `${one.positive} of ${one.known} cells stained` : '';
+    if (field.numbers?.parentNode === field.caption && field.numbers.described === about) {
+      setText(field.numbers, words);
+      if (field.numbers.title !== counted) field.numbers.title = counted;
+      return;
+    }
+    const numbers = field.numbers = element('b', '', { title: counted }, words);
+    numbers.described = about;
     field.caption.classList.add('counted');
     const name = element('span', '', { title: `${field.spec.title} · ${about?.sample ?? ''} · ${about?.role ?? ''}` }, field.spec.title);
-    if (one) numbers.title = `${one.positive} of ${one.known} cells stained`;
-    if (problem) field.say(`The stain of the cells cannot be read: ${problem}`, true);
     field.caption.replaceChildren(...(about?.control ? [element('i', 'badge', {}, 'control')] : []), name, numbers);
   }
 
@@ -137,12 +152,13 @@ class Tuner {
       this.failed.set(spec.id, problem.message);
     }
     this.panel.arrived();
-    this.soon ||= requestAnimationFrame(() => { this.soon = 0; this.move(); });
+    this.moveSoon();
   }
 
   // ---- before and after
 
   remember() {
+    this.move();
     const classes = new Map([...this.stained].map(([id, one]) => [id, new Map(Array.from(one.labels, (label, k) => [label, one.classes[k]]))]));
     this.before = { ...structuredClone(this.state), classes, spot: this.data.spotWords };
     this.move();

@@ -19,13 +19,15 @@ class Chart {
     this.svg = drawn('svg', { class: 'chart', height, role: 'img', 'aria-label': label });
     this.still = drawn('g');
     this.moving = drawn('g');
+    this.width = 320;
     this.svg.append(this.still, this.moving);
     this.svg.addEventListener('pointerdown', (event) => { this.svg.setPointerCapture(event.pointerId); this.pull(event); });
     this.svg.addEventListener('pointermove', (event) => { if (event.buttons) this.pull(event); });
     this.svg.addEventListener('pointerup', () => tuner.tell());
   }
 
-  get width() { return Math.max(120, this.svg.clientWidth || 320); }
+  /* The width is asked for when the panel has another size, not at every move: that would lay the page out anew. */
+  measure() { this.width = Math.max(120, this.svg.clientWidth || 320); }
 
   x(value) { return LEFT + this.tuner.axis.place(value) * (this.width - LEFT - RIGHT); }
 
@@ -113,15 +115,7 @@ class Histogram extends Chart {
   constructor(tuner) { super(tuner, 92, 'Histogram of the stain signal of all pixels in cells'); }
 
   redraw() {
-    const { tuner } = this, wide = 72, sums = { all: new Float64Array(wide), control: new Float64Array(wide) };
-    for (const one of tuner.stained.values()) {
-      for (let k = 0; k < one.pixels.length; k++) {
-        if (!one.pixels[k]) continue;
-        const at = Math.min(wide - 1, Math.floor(tuner.axis.place(one.value((k + 0.5) * one.codesABin)) * wide));
-        sums.all[at] += one.pixels[k];
-        if (one.spec.control) sums.control[at] += one.pixels[k];
-      }
-    }
+    const { tuner } = this, wide = 72, sums = this.summed(wide);
     const most = Math.log10(1 + Math.max(1, ...sums.all)), step = (this.width - LEFT - RIGHT) / wide;
     const outline = (bars) => bars.reduce((d, n, k) => `${d}V${this.y(Math.log10(1 + n) / most).toFixed(1)}H${(LEFT + (k + 1) * step).toFixed(1)}`, `M${LEFT} ${this.y(0)}`) + `V${this.y(0)}Z`;
     const area = outline(sums.all);
@@ -130,6 +124,22 @@ class Histogram extends Chart {
     clip.append(this.clip);
     this.still.replaceChildren(clip, ...this.ground([]), drawn('path', { class: 'bars', d: area }), drawn('path', { class: 'bars stained', d: area, 'clip-path': 'url(#above-threshold)' }),
       ...(sums.control.some(Boolean) ? [drawn('path', { class: 'bars control', d: outline(sums.control) })] : []));
+  }
+
+  /* Pixels of all cells and of the controls, in `wide` bars; counted anew only for other fields or another axis. */
+  summed(wide) {
+    const { tuner } = this, { low, high, log } = tuner.axis, stamp = [tuner.id, tuner.stained.size, low, high, log].join(' ');
+    if (this.sums?.stamp === stamp) return this.sums;
+    const all = new Float64Array(wide), control = new Float64Array(wide);
+    for (const one of tuner.stained.values()) {
+      for (let k = 0; k < one.pixels.length; k++) {
+        if (!one.pixels[k]) continue;
+        const at = Math.min(wide - 1, Math.floor(tuner.axis.place(one.value((k + 0.5) * one.codesABin)) * wide));
+        all[at] += one.pixels[k];
+        if (one.spec.control) control[at] += one.pixels[k];
+      }
+    }
+    return (this.sums = { stamp, all, control });
   }
 
   follow() {

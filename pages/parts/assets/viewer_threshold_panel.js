@@ -23,7 +23,10 @@ class TuningPanel {
     viewer.node.classList.add('tuning');
     viewer.grid.after(this.aside);
     viewer.toolbar.node.querySelector('.tools').prepend(this.layers, element('span', 'gap'));
-    this.observer = new ResizeObserver(() => this.redraw());
+    this.observer = new ResizeObserver(() => {
+      for (const chart of [this.curves, this.histogram]) chart.measure();
+      this.redraw();
+    });
     this.observer.observe(this.curves.svg);
   }
 
@@ -182,7 +185,7 @@ class TuningPanel {
     this.maskButton.setAttribute('aria-pressed', String(tuner.masked));
     for (const node of this.chips.children) node.setAttribute('aria-pressed', String(Number(node.dataset.threshold) === now && !node.disabled));
     const named = data.proposals.find((one) => one.threshold === now), best = data.proposals.find((one) => one.name === 'best');
-    this.why.textContent = named ? named.why : best ? `Set by hand. Proposed: ${best.threshold === null ? 'nothing' : shortNumber(best.threshold)}. ${best.why}` : data.problem;
+    setText(this.why, named ? named.why : best ? `Set by hand. Proposed: ${best.threshold === null ? 'nothing' : shortNumber(best.threshold)}. ${best.why}` : data.problem);
     this.table.follow();
     this.compare();
   }
@@ -190,12 +193,12 @@ class TuningPanel {
   compare() {
     const { before } = this.tuner;
     this.swapButton.hidden = this.forgetButton.hidden = !before;
-    this.rememberButton.textContent = before ? 'Remember this instead' : 'Remember this setting';
+    setText(this.rememberButton, before ? 'Remember this instead' : 'Remember this setting');
     let [gained, lost] = [0, 0];
     if (before) for (const one of this.tuner.stained.values()) for (const [, now] of this.tuner.flipsOf(one)) if (now) gained++; else lost++;
     const lines = before && Object.keys(before.lines).length ? 'a threshold for every line' : before ? shortNumber(before.threshold) : '';
-    this.flips.textContent = before ? `Against ${lines}, ${before.part} %, spots of ${before.spot}: ${gained} cells become stained, ${lost} no longer are. They are filled in the pictures.`
-      : 'Then move a slider: cells that change their class are marked and counted.';
+    setText(this.flips, before ? `Against ${lines}, ${before.part} %, spots of ${before.spot}: ${gained} cells become stained, ${lost} no longer are. They are filled in the pictures.`
+      : 'Then move a slider: cells that change their class are marked and counted.');
   }
 
   destroy() {
@@ -209,6 +212,7 @@ class LinesTable {
   constructor(tuner) {
     this.tuner = tuner;
     this.body = element('tbody');
+    this.shown = [];
     const head = element('tr', '', {}, ...['Line', 'Stained', 'Cells'].map((words) => element('th', '', { scope: 'col' }, words)));
     this.node = element('section', '', {}, element('table', 'lines', {}, element('thead', '', {}, head), this.body));
   }
@@ -217,7 +221,13 @@ class LinesTable {
     const { tuner } = this, rows = tuner.lines.map((line) => this.row(line, (one) => one.spec.sample === line));
     const controls = tuner.data.fields.some((one) => one.control);
     const all = controls ? this.row('', (one) => one.spec.control) : element('tr', '', {}, element('td', 'quiet small', { colspan: '3' }, 'No negative control: nothing says how many unstained cells this threshold would call stained.'));
-    this.body.replaceChildren(...rows, all);
+    const every = [...rows, all];
+    every.forEach((node, k) => { // a row that says the same stays
+      if (this.shown[k]?.outerHTML === node.outerHTML) return;
+      if (this.shown[k]) this.shown[k].replaceWith(node); else this.body.append(node);
+      this.shown[k] = node;
+    });
+    this.shown.splice(every.length).forEach((node) => node.remove());
   }
 
   row(line, belongs) {

@@ -72,12 +72,17 @@ class Toolbar {
 
   refreshLegend() {
     const { legend } = this.viewer.data, counts = this.viewer.counts();
-    const shown = JSON.stringify([legend, counts, [...this.viewer.hidden]]);
-    if (shown === this.shown) return;
+    const shown = JSON.stringify([legend, counts.map((one) => one !== null), [...this.viewer.hidden]]);
+    if (shown === this.shown) return this.recount(counts);
     this.shown = shown;
     const focused = this.legend.getRootNode().activeElement?.dataset?.index;
     this.legend.replaceChildren(...legend.map(([name, colour], index) => this.chip(name, colour, index, counts[index])).filter(Boolean));
     if (focused !== undefined) this.legend.querySelector(`[data-index="${focused}"]`)?.focus();
+  }
+
+  /* The same chips with other numbers. */
+  recount(counts) {
+    for (const chip of this.legend.children) setText(chip.querySelector('b'), String(counts[chip.dataset.index]));
   }
 
   chip(name, colour, index, count) {
