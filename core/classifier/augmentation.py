@@ -59,7 +59,7 @@ def _posed(crop: Tensor, angle: float, mirror: float, zoom: float, down: float, 
     crop = vision.horizontal_flip(crop) if mirror > 0 else crop
     if (angle, zoom, down, right) == (0.0, 1.0, 0.0, 0.0):
         return crop
-    return vision.affine(crop, angle, [right, down], zoom, [0.0, 0.0], interpolation="bilinear")  # type: ignore[no-any-return]
+    return vision.affine(crop, angle, [right, down], zoom, [0.0, 0.0], interpolation="bilinear")
 
 
 def _blurred(crop: Tensor, sigma: float) -> Tensor:
@@ -67,7 +67,7 @@ def _blurred(crop: Tensor, sigma: float) -> Tensor:
     if sigma < 0.1:  # the neighbours' weight is below 1e-21
         return crop
     side, blur = 2 * math.ceil(2.5 * sigma) + 1, transforms().gaussian_blur
-    return blur(blur(crop, [side, 1], [sigma] * 2), [1, side], [sigma] * 2) * (crop != 0)  # type: ignore[no-any-return]
+    return blur(blur(crop, [side, 1], [sigma] * 2), [1, side], [sigma] * 2) * (crop != 0)
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:

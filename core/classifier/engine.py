@@ -76,7 +76,9 @@ def group(count: int, device: torch.device, precision: str, follower: Callable[.
             torch.distributed.destroy_process_group()
 
 
-def _follow(ready: Any, rank: int, count: int, port: int, kind: str, precision: str, threads: int, follower: Callable[..., None], given: tuple[Any, ...]) -> None:
+def _follow(
+    ready: Any, rank: int, count: int, port: int, kind: str, precision: str, threads: int, follower: Callable[..., None], given: tuple[Any, ...]
+) -> None:
     """The life of one of the other processes."""
     keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -107,7 +109,9 @@ def _gone(others: list[Any]) -> TrainingStopped | None:
     if not ended:
         return None
     number, code = ended[0]
-    return TrainingStopped(f"Process {number} of the {len(others) + 1} of this training ended with exit code {code}; the log holds its words. Use fewer devices.")
+    return TrainingStopped(
+        f"Process {number} of the {len(others) + 1} of this training ended with exit code {code}; the log holds its words. Use fewer devices."
+    )
 
 
 class _Place(LightningEnvironment):
@@ -147,8 +151,7 @@ def step_of_all(fabric: Fabric, loss: float, cells: int, short: bool) -> tuple[f
     """Of one step: the mean loss over the cells of all processes, how many these are, and whether any ran out of memory."""
     if fabric.world_size == 1:
         return loss, cells, short
-    mine = torch.tensor([loss * cells if cells and not short else 0.0, cells, short], dtype=torch.float64, device=fabric.device)
-    total, number, out = fabric.all_reduce(mine, reduce_op="sum").tolist()  # type: ignore[union-attr]
+    total, number, out = _summed(fabric, np.array([0.0 if short else loss * cells, cells, short]))
     return total / number, int(number), out > 0
 
 
@@ -177,8 +180,13 @@ def gathered(fabric: Fabric, values: np.ndarray) -> np.ndarray:
     """The values (n,) of all processes behind each other; every process may have another n."""
     if fabric.world_size == 1:
         return values
-    sizes = [int(n) for n in fabric.all_gather(torch.tensor([len(values)], device=fabric.device)).flatten()]  # type: ignore[union-attr]
-    padded = np.zeros(max(sizes), values.dtype)
-    padded[: len(values)] = values
-    rows = fabric.all_gather(torch.from_numpy(padded).to(fabric.device)).cpu().numpy()  # type: ignore[union-attr]
-    return np.concatenate([row[:n] for row, n in zip(rows, sizes, strict=True)])
+    sizes = _summed(fabric, np.eye(fabric.world_size)[fabric.global_rank] * len(values)).astype(int)
+    first = sizes[: fabric.global_rank].sum()
+    whole = np.zeros(sizes.sum())
+    whole[first : first + len(values)] = values  # the others' places stay 0, so that the sum is what each has put in
+    return _summed(fabric, whole).astype(values.dtype)
+
+
+def _summed(fabric: Fabric, values: np.ndarray) -> np.ndarray:
+    total: np.ndarray = fabric.all_reduce(torch.from_numpy(values).to(fabric.device), reduce_op="sum").cpu().numpy()  # type: ignore[union-attr]
+    return total

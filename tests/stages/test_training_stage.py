@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -300,3 +301,23 @@ def test_the_command_line(lab: Path, trained: Path, capsys: pytest.CaptureFixtur
     assert main(["train", str(lab), "--resume", "nothing"]) == 2
     assert "no unfinished run 'nothing'" in capsys.readouterr().err
     assert main(["train", str(lab), "--finish"]) == 2
+
+
+def test_two_processes_train_together_and_resume_to_the_same_history(lab: Path) -> None:
+    two, other = replace(QUICK, devices=2, epochs=2), lab.parent / "other"
+
+    def copy_after_first(done: float, total: float, item: str = "") -> None:
+        if done > 1 and not other.exists():
+            assert len(multiprocessing.active_children()) == 1
+            copytree(lab, other)  # as a kill would leave it
+
+    whole = train(lab, two, progress=copy_after_first)
+    assert multiprocessing.active_children() == []
+    [name] = unfinished(Experiment(other))
+    made = train(other, TrainSettings(), resume=name)
+    pd.testing.assert_frame_equal(history(made)[SAME], history(whole)[SAME], check_exact=True)
+    one, first = load_checkpoint(made / "best.pt"), load_checkpoint(whole / "best.pt")
+    assert all(torch.equal(value, first.state[key]) for key, value in one.state.items())
+    assert outcome(made)["device"] == "2 x cpu"
+    assert len(read_csv(made / "validation.csv", VALIDATED_CELLS)) == 12
+    assert multiprocessing.active_children() == []
