@@ -17,7 +17,6 @@ Prints JSON lines. Linux and macOS.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -104,7 +103,7 @@ def original(folder: Path, diameter: float) -> None:
             return torch.from_numpy(item(folder, checkpoint, fov_id, label, image))
 
     predict = plain(checkpoint, BATCH)
-    table = pd.DataFrame(rows, columns=list(CALLS)[:2] + ["image"]).drop(columns="image")
+    table = pd.DataFrame(rows, columns=[*list(CALLS)[:2], "image"]).drop(columns="image")
     write_csv(folder / "original.csv", table.assign(probability=np.concatenate([predict(batch.numpy()) for batch in DataLoader(CustomImageDataset(), BATCH)])))
 
 

@@ -231,13 +231,33 @@ def test_nan_stops_with_the_reason_and_the_best_epoch_can_be_kept(lab: Path, mon
     assert len(history(lab / "runs" / name)) == 1
 
 
+def test_where_memory_runs_out_the_run_says_so(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = training._Run.network
+
+    def small(run: training._Run) -> torch.nn.Module:
+        net = network(run)
+        forward = net.forward
+
+        def limited(x: torch.Tensor) -> torch.Tensor:
+            if net.training and len(x) > 4:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return forward(x)
+
+        net.forward = limited
+        return net
+
+    monkeypatch.setattr(training._Run, "network", small)
+    said = outcome(train(lab, replace(QUICK, epochs=1)))["remarks"]
+    assert any("Memory did not hold 8 cells at once: from epoch 1 on 4 cells are computed at a time" in one for one in said)
+
+
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"at least 2 .*senescent cells in the train set, found 0"):
         train(dataset_of(tmp_path / "lab", {**EVEN, "train/senescent": 0, "val/senescent": 0, "test/senescent": 1}), QUICK)
 
 
 def test_three_cells_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="wanted at least"):
+    with pytest.raises(InputError, match=r"wanted at least 2 not senescent cells in the train set, found 1 beside 1 of the other class"):
         train(dataset_of(tmp_path / "lab", {"train/senescent": 1, "train/not_senescent": 1, "val/senescent": 1}), QUICK)
 
 
