@@ -159,7 +159,7 @@ def same_cells(fov_id: str, labels: np.ndarray, masks: np.ndarray) -> pd.DataFra
 
 def tell(what: str, ours: np.ndarray, theirs: np.ndarray, threshold: float, **more: object) -> None:
     calls = int(((ours >= threshold) == (theirs >= threshold)).sum())
-    say(what=what, same_cells=len(ours), largest_difference=float(f"{np.abs(ours - theirs).max():.2g}"), equal_calls=f"{calls} of {len(ours)}", **more)
+    say(what=what, same_cells=len(ours), largest_difference=f"{np.abs(ours - theirs).max():.1e}", equal_calls=f"{calls} of {len(ours)}", **more)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What goes into a dataset before it is built: annotations, classes per culture, split, crop size, a look at the crops."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +126,22 @@ def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignmen
     return settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])[0]
 
 
-def show_crop_size(plan: Plan, settings: DatasetSettings) -> pd.Series:
-    """The curve of whole cells against crop size; returns the cells' sizes."""
+def choose_crop_size(plan: Plan, settings: DatasetSettings) -> tuple[DatasetSettings, pd.Series]:
+    """The curve of whole cells against crop size, and the size; returns the settings with it, and the cells' sizes."""
     extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile)
-    st.plotly_chart(crop_size_chart(extent.to_numpy(), settings.crop_px), config={"displayModeBar": False})
-    return extent
+    about = next(one for one in fields(DatasetSettings) if one.name == "crop_px").metadata
+    crop_px = st.number_input(
+        about["label"],
+        about["low"],
+        about["high"],
+        settings.crop_px,
+        step=32,
+        help=about["help"],
+        key=f"dataset-crop-px-{settings.crop_px}",
+        persist_state="page",
+    )
+    st.plotly_chart(crop_size_chart(extent.to_numpy(), crop_px), config={"displayModeBar": False})
+    return replace(settings, crop_px=crop_px), extent
 
 
 def show_samples(plan: Plan, settings: DatasetSettings, crop_px: int) -> None:
