@@ -11,7 +11,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from multiprocessing.connection import wait
 from typing import Any, Final
 
 import numpy as np
@@ -96,10 +95,11 @@ def _end_with_parent() -> None:
 
 def _await(others: list[Any], ready: list[Any]) -> None:
     """Until all others are up: who waits to join a process that is dead waits for long."""
-    for one, pipe in zip(others, ready, strict=True):
-        wait([pipe, one.sentinel])
-        if not pipe.poll():
-            raise _gone(others) or TrainingStopped("A process of the training ended at its start.")
+    for pipe in ready:
+        try:
+            pipe.recv()
+        except (EOFError, OSError) as error:
+            raise _gone(others) or TrainingStopped("A process of the training ended at its start; the log holds its words.") from error
 
 
 def _gone(others: list[Any]) -> TrainingStopped | None:

@@ -169,6 +169,19 @@ def dies(fabric):
     os._exit(3)
 
 
+class Deadly:
+    """Ends the process that reads it."""
+
+    def __reduce__(self):
+        return os._exit, (4,)
+
+
+def test_a_process_that_does_not_start_is_said():
+    with pytest.raises(TrainingStopped, match="Process 2 of the 2 of this training ended with exit code 4"), group(2, CPU, "fp32", dies, Deadly()):
+        pytest.fail("there is no group")
+    assert multiprocessing.active_children() == []
+
+
 def test_a_process_that_dies_is_said_and_a_cancelled_training_leaves_none():
     with pytest.raises(TrainingStopped, match="Process 2 of the 2 of this training ended with exit code 3"), group(2, CPU, "fp32", dies) as fabric:
         run(fabric, tiny())
