@@ -77,8 +77,8 @@ def field_of_cells(rng: np.random.Generator, size: int, n: int) -> np.ndarray:
     return labels
 
 
-def original_item(image_file: Path, mask_file: Path, number: int, mean: float, std: float, size: int) -> np.ndarray:
-    """One item of the original dataset: (size, size) float32."""
+def original_item(image_file: Path, mask_file: Path, number: int, mean: float, std: float, size: int, whole: bool = False) -> np.ndarray:
+    """One item of the original dataset: (size, size) float32; ``whole`` with the row and column that the original loses."""
     from PIL import Image
 
     image = np.array(Image.open(image_file)) / WHITE
@@ -86,7 +86,7 @@ def original_item(image_file: Path, mask_file: Path, number: int, mean: float, s
     mask = np.ma.masked_values(np.load(mask_file), number).mask
     rows, columns = np.nonzero(mask)
     top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
-    box = (image * mask)[top:bottom, left:right]
+    box = (image * mask)[top : bottom + whole, left : right + whole]
     height, width = bottom - top, right - left
     if width > size:
         box = box[:, width // 2 - size // 2 : width // 2 + (size - size // 2)]
@@ -94,7 +94,7 @@ def original_item(image_file: Path, mask_file: Path, number: int, mean: float, s
         box = box[height // 2 - size // 2 : height // 2 + (size - size // 2)]
     height, width = box.shape
     final = np.zeros((size, size), np.float32)
-    y, x = size // 2 - height // 2, size // 2 - width // 2
+    y, x = size // 2 - (height - whole) // 2, size // 2 - (width - whole) // 2
     final[y : y + height, x : x + width] = box
     return final
 

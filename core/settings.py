@@ -144,7 +144,10 @@ class TrainSettings:
         "auto", "Arithmetic", "auto: half precision on CUDA, else fp32. bf16: quicker on processors that have it.", choices=("auto", "fp32", "bf16")
     )
     device: str = setting("auto", "Device", "auto: a CUDA or Apple graphics processor where there is one.", choices=("auto", "cpu", "cuda", "mps"))
-    seed: int = setting(0, "Seed", "The same seed gives the same training.", low=0, high=2**31 - 1)
+    devices: int = setting(
+        0, "Devices", "Graphics processors that share every step. 0: all of this machine that get at least 8 cells a step; else one.", low=0, high=64
+    )
+    seed: int = setting(0, "Seed", "The same seed, on as many devices, gives the same training.", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True)

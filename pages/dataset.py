@@ -17,11 +17,11 @@ from pages.parts.dataset_elsewhere import crops_from_elsewhere, split_from_elsew
 from pages.parts.dataset_plan import (
     annotated_experiments,
     choose_annotations,
+    choose_crop_size,
     edit_split,
     forecast,
     read_plan,
     show_counts,
-    show_crop_size,
     show_samples,
     show_warnings,
     splits_of,
@@ -85,7 +85,8 @@ def plan_and_build(experiment: Experiment) -> None:
         st.info("Choose one or more annotated experiments.", icon=":material/label:")
         return
     like = settings_like(experiment, "datasets")
-    [settings] = settings_form({"Dataset": DatasetSettings}, f"dataset-{experiment.name}-{address.read('like')}", like)
+    before = int(like.get("crop_px", DatasetSettings.crop_px))  # asked for below, beside the curve
+    [settings] = settings_form({"Dataset": DatasetSettings}, f"dataset-{experiment.name}-{address.read('like')}", like, fixed={"crop_px": before})
     try:
         settings = settings_from(DatasetSettings, asdict(settings))
         plan = read_plan(chosen, settings)
@@ -99,7 +100,7 @@ def plan_and_build(experiment: Experiment) -> None:
         st.caption("A culture is never split. Change the set of a culture in the table; cultures that are added later do not move the others.")
     with right:
         st.subheader("3 · Crop size", anchor=False)
-        extent = show_crop_size(plan, settings)
+        settings, extent = choose_crop_size(plan, settings)
     crop_px = settings.crop_px or advised_crop_px(extent)
     outlook = forecast(plan, splits_of(plan, settings, experiment, assignment), extent, crop_px)
     show_counts(outlook["counts"])

@@ -2,15 +2,21 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from core.classifier.vision import transforms
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a crop may be changed; each crop draws its own values."""
+    """How far a crop may be changed; each crop draws its own values.
+
+    Turning, mirroring, magnifying and blurring are those of torchvision (transforms v2). Its changes of light are not used: they
+    clip to 0..1, and normalised crops lie around 0.
+    """
 
     rotate: bool = True  # through any angle, and mirrored or not
     scale: float = 0.1  # magnification between 1 / (1 + scale) and 1 + scale
@@ -23,30 +29,45 @@ class Augmentation:
     def __call__(self, crops: Tensor, generator: torch.Generator) -> Tensor:
         """Change crops (N, 1, S, S) float32, black (0) outside the cell; new crops of the same shape, on the same device.
 
-        One interpolation does rotation, mirroring, magnification and shift. ``generator`` is the CPU's: a seed draws the same
+        Black stays black, and so does what comes in from beyond the crop. ``generator`` is the CPU's: a seed draws the same
         values for every device.
         """
 
         def draw(low: float, high: float) -> Tensor:
-            return (low + (high - low) * torch.rand(len(crops), generator=generator)).to(crops.device)
+            return low + (high - low) * torch.rand(len(crops), generator=generator)
 
-        out = _turned(crops, *self._pose(draw, crops.shape[-1]))
-        if self.blur_px > 0:
-            out = _blurred(out, draw(0.0, self.blur_px))
+        poses = self._poses(draw)
+        sigmas = draw(0.0, self.blur_px)
+        out = torch.stack([_blurred(_posed(crop, *pose), sigma) for crop, pose, sigma in zip(crops, poses, sigmas.tolist(), strict=True)])
         inside = out != 0
-        light = draw(1 - self.contrast, 1 + self.contrast), draw(-self.brightness, self.brightness)
-        out = out * _column(light[0]) + _column(light[1])
+        out = out * _column(draw(1 - self.contrast, 1 + self.contrast), out) + _column(draw(-self.brightness, self.brightness), out)
         if self.noise > 0:
-            out = out + _noise(out, generator) * _column(draw(0.0, self.noise))
+            out = out + _noise(out, generator) * _column(draw(0.0, self.noise), out)
         return out * inside
 
-    def _pose(self, draw, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # type: ignore[no-untyped-def]
-        half = size / 2
-        angle = draw(0.0, 2 * math.pi if self.rotate else 0.0)
-        mirror = torch.sign(draw(-1.0, 1.0)) if self.rotate else torch.ones(len(angle))
+    def _poses(self, draw: Any) -> list[list[float]]:
+        """Angle in degrees, mirrored where positive, magnification, shift down and to the right in px: a row a crop."""
+        half_turn, mirror = (180.0, 1.0) if self.rotate else (0.0, 0.0)
         zoom = torch.exp(draw(-math.log1p(self.scale), math.log1p(self.scale)))
-        reach = self.shift_px / half
-        return angle, torch.where(mirror < 0, -1.0, 1.0), zoom, draw(-reach, reach), draw(-reach, reach)
+        shift = draw(-self.shift_px, self.shift_px), draw(-self.shift_px, self.shift_px)
+        rows: list[list[float]] = torch.stack([draw(-half_turn, half_turn), draw(-mirror, mirror), zoom, *shift], dim=1).tolist()
+        return rows
+
+
+def _posed(crop: Tensor, angle: float, mirror: float, zoom: float, down: float, right: float) -> Tensor:
+    vision = transforms()
+    crop = vision.horizontal_flip(crop) if mirror > 0 else crop
+    if (angle, zoom, down, right) == (0.0, 1.0, 0.0, 0.0):
+        return crop
+    return vision.affine(crop, angle, [right, down], zoom, [0.0, 0.0], interpolation="bilinear")
+
+
+def _blurred(crop: Tensor, sigma: float) -> Tensor:
+    """Blurred within the cell, along one axis and then the other: black stays black."""
+    if sigma < 0.1:  # the neighbours' weight is below 1e-21
+        return crop
+    side, blur = 2 * math.ceil(2.5 * sigma) + 1, transforms().gaussian_blur
+    return blur(blur(crop, [side, 1], [sigma] * 2), [1, side], [sigma] * 2) * (crop != 0)
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -56,26 +77,5 @@ def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(like.shape, generator=torch.Generator(like.device).manual_seed(seed), device=like.device)
 
 
-def _column(values: Tensor) -> Tensor:
-    return values[:, None, None, None]
-
-
-def _turned(crops: Tensor, angle: Tensor, mirror: Tensor, zoom: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
-    cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
-    rows = torch.stack([cosine * mirror, -sine, dx]), torch.stack([sine * mirror, cosine, dy])
-    poses = torch.stack(rows).permute(2, 0, 1)
-    grid = F.affine_grid(poses, list(crops.shape), align_corners=False)
-    return F.grid_sample(crops, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-
-
-def _blurred(crops: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each crop by its own Gaussian, within the cell: black stays black."""
-    reach = max(1, math.ceil(2.5 * float(sigma.max())))
-    x = torch.arange(-reach, reach + 1, dtype=torch.float32, device=crops.device)
-    kernel = torch.exp(-(x**2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))
-    kernel = kernel / kernel.sum(dim=1, keepdim=True)
-    stack = crops.transpose(0, 1)  # one channel a crop, so that one grouped convolution blurs them all
-    count = len(crops)
-    stack = F.conv2d(stack, kernel[:, None, :, None], padding=(reach, 0), groups=count)
-    stack = F.conv2d(stack, kernel[:, None, None, :], padding=(0, reach), groups=count)
-    return stack.transpose(0, 1) * (crops != 0)
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.device)[:, None, None, None]

@@ -53,9 +53,12 @@ class CropData(Dataset[tuple[Tensor, int]]):
         crops = torch.from_numpy(self.crops.batch(chosen))[:, None]
         return [(crop, int(c)) for crop, c in zip(crops, self.classes[chosen], strict=True)]
 
-    def batches(self, size: int, order: Sequence[int] | NDArray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Crops (N, 1, S, S) float32 and classes (N,) int64, ``size`` at a time, in the order of the items or in ``order``."""
+    def batches(self, size: int, order: Sequence[int] | NDArray | None = None, share: tuple[int, int] = (0, 1)) -> Iterator[tuple[Tensor, Tensor]]:
+        """Crops (N, 1, S, S) float32 and classes (N,) int64, ``size`` at a time, in the order of the items or in ``order``.
+
+        ``share`` (k, n): of every batch only the k-th of n parts, for process k of n.
+        """
         items = np.arange(len(self)) if order is None else np.asarray(order, np.int64)
         for start in range(0, len(items), size):
-            chosen = self.indices[items[start : start + size]]
+            chosen = self.indices[np.array_split(items[start : start + size], share[1])[share[0]]]
             yield torch.from_numpy(self.crops.batch(chosen))[:, None], torch.from_numpy(self.classes[chosen])

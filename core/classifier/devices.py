@@ -1,8 +1,12 @@
 """The processor a network runs on, and how it computes there."""
 
+from typing import Final
+
 import torch
 
 from core.errors import InputError
+
+CELLS_EACH: Final = 8
 
 
 def best_device() -> str:
@@ -20,6 +24,22 @@ def chosen_device(name: str = "auto") -> torch.device:
     if not here.get(name):
         raise InputError(f"Device: wanted one of auto, {', '.join(kind for kind, there in here.items() if there)} on this machine, found {name!r}.")
     return torch.device(name)
+
+
+def chosen_count(wanted: int, device: torch.device, batch: int) -> int:
+    """How many devices train together.
+
+    ``wanted`` 0: all graphics processors of this machine, but no more than get 8 cells of a ``batch`` each, of which batch
+    normalisation takes its statistics; one on a processor. InputError for more than there are, or than a batch can be shared by.
+    """
+    there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, wanted)  # a processor may be shared by any number
+    if wanted == 0:
+        return max(1, min(there, batch // CELLS_EACH)) if device.type == "cuda" else 1
+    if wanted > there:
+        raise InputError(f"Devices: wanted at most {there}, as many as this machine has of {device.type}, found {wanted}.")
+    if wanted > 1 and batch < 2 * wanted:
+        raise InputError(f"Devices: wanted at least 2 cells a step for each of {wanted} devices, found {batch} cells a step. Take more cells a step (--batch).")
+    return wanted
 
 
 def chosen_precision(name: str, device: torch.device) -> str:

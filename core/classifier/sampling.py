@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 T = TypeVar("T")
 
 
-def epoch_order(classes: ArrayLike, batch: int, seed: int, epoch: int, *, balanced: bool = False) -> NDArray[np.int64]:
+def epoch_order(classes: ArrayLike, batch: int, seed: int, epoch: int, *, balanced: bool = False, processes: int = 1) -> NDArray[np.int64]:
     """Indices of the crops of an epoch, always the same for a seed and an epoch.
 
-    Every crop once; with ``balanced`` as many draws, with replacement, half of them from each class. A batch of one crop, of
-    which batch normalisation has no statistics, is left out at the end.
+    Every crop once; with ``balanced`` as many draws, with replacement, half of them from each class. A batch that leaves a
+    process a single crop, of which batch normalisation has no statistics, is left out at the end.
     """
     truth = np.asarray(classes)
     rng = np.random.default_rng((seed, epoch))
@@ -23,12 +23,17 @@ def epoch_order(classes: ArrayLike, batch: int, seed: int, epoch: int, *, balanc
         sides = [np.flatnonzero(truth == c) for c in (0, 1)]
         half = len(truth) // 2
         order = rng.permutation(np.concatenate([rng.choice(side, n) for side, n in zip(sides, (len(truth) - half, half), strict=True)]))
-    return order[: len(order) - (len(order) % batch == 1)].astype(np.int64)
+    return order[: len(order) - _left_out(len(order), batch, processes)].astype(np.int64)
 
 
-def steps_of(cells: int, batch: int) -> int:
+def steps_of(cells: int, batch: int, processes: int = 1) -> int:
     """Batches of an epoch of ``cells`` crops."""
-    return -(-(cells - (cells % batch == 1)) // batch)
+    return -(-(cells - _left_out(cells, batch, processes)) // batch)
+
+
+def _left_out(cells: int, batch: int, processes: int) -> int:
+    last = cells % batch
+    return last if last < 2 * processes else 0
 
 
 def positive_weight(classes: ArrayLike) -> float:

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.classifier.augmentation import Augmentation
 from core.classifier.devices import is_out_of_memory, memory_order
+from core.classifier.engine import TrainingStopped, alone, average_statistics, gathered, share_gradients, step_of_all
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
 from core.errors import InputError
 from core.progress import Progress, silent
@@ -43,6 +45,10 @@ class FitSettings:
     fp16: bool = False  # float16 arithmetic with a scaled loss: for CUDA without bfloat16
     augmentation: Augmentation = field(default_factory=Augmentation)
 
+    @property
+    def precision(self) -> str:
+        return "fp16" if self.fp16 else "bf16" if self.bf16 else "fp32"
+
 
 @dataclass(frozen=True)
 class EpochResult:
@@ -67,16 +73,13 @@ class EpochResult:
         return {key: value for key, value in vars(self).items() if key not in apart}
 
 
-class TrainingStopped(RuntimeError):
-    """The training cannot go on; the message says why. The last epoch's result is still good."""
-
-
 def fit(
     network: nn.Module,
     batches: Callable[[int], Batches],
     validation: Callable[[int], Batches],
     settings: FitSettings,
     *,
+    fabric: Fabric | None = None,
     resume: dict[str, Any] | None = None,
     progress: Progress = silent,
 ) -> Iterator[EpochResult]:
@@ -87,6 +90,10 @@ def fit(
     batches : gives the training batches of an epoch (from 1), the same ones each time it is asked, so that an interrupted
         training resumes to the same result. Their size may change from epoch to epoch.
     validation : gives the validation batches of an epoch: the same cells each time, of other cultures than those trained on.
+    fabric : by default this process alone. In an `engine.group` every process calls ``fit`` with its share: of every training
+        batch, and of the validation cells, in the order of the processes. Loss, gradients and scores are those of all
+        shares together, so each process gets the same results; batch normalisation sees the share, and its running
+        statistics are averaged at the end of an epoch.
     resume : ``EpochResult.resume`` of an earlier call with the same settings.
 
     Raises
@@ -96,7 +103,7 @@ def fit(
     TrainingStopped
         The loss or its gradient is no longer a number, or not even two crops fit into memory.
     """
-    training = _Training(network, settings, resume)
+    training = _Training(network, settings, fabric or alone(next(network.parameters()).device, settings.precision), resume)
     for epoch in range(training.epoch + 1, settings.epochs + 1):
         start = time.perf_counter()
         train_loss = training.learn(epoch, batches(epoch), progress)
@@ -116,11 +123,11 @@ def fit(
 class _Training:
     """The network, its optimiser and its moving average, epoch after epoch."""
 
-    def __init__(self, network: nn.Module, settings: FitSettings, resume: dict[str, Any] | None) -> None:
-        self.network, self.settings = network, settings
+    def __init__(self, network: nn.Module, settings: FitSettings, fabric: Fabric, resume: dict[str, Any] | None) -> None:
+        self.network, self.settings, self.fabric = network, settings, fabric
         self.device = next(network.parameters()).device
         self.optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.fp16)
+        self.scaled: Any = fabric.setup_optimizers(self.optimiser)  # steps as the precision wants it
         self.average = _copied(network.state_dict())
         self.step, self.epoch, self.at_once = 0, 0, None
         if self.device.type == "cuda":  # the same seed, the same result
@@ -128,7 +135,7 @@ class _Training:
         if resume is not None:
             network.load_state_dict(resume["network"])
             self.optimiser.load_state_dict(resume["optimiser"])
-            self.scaler.load_state_dict(resume["scaler"])
+            fabric.strategy.precision.load_state_dict(resume["scaler"])
             self.average = {key: value.to(self.device) for key, value in resume["average"].items()}
             self.step, self.epoch, self.at_once = resume["step"], resume["epoch"], resume["at_once"]
 
@@ -136,7 +143,7 @@ class _Training:
         return {
             "network": _copied(self.network.state_dict()),
             "optimiser": copy.deepcopy(self.optimiser.state_dict()),
-            "scaler": self.scaler.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
             "average": _copied(self.average),
             "step": self.step,
             "epoch": self.epoch,
@@ -146,8 +153,9 @@ class _Training:
     def learn(self, epoch: int, batches: Batches, progress: Progress) -> float:
         """One epoch; returns the mean loss."""
         settings, losses = self.settings, list[float]()
-        torch.manual_seed(settings.seed * 100_003 + epoch)  # dropout
-        generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+        seed = settings.seed * 100_003 + epoch + self.fabric.global_rank * 2**50  # every process draws its own
+        torch.manual_seed(seed)  # dropout
+        generator = torch.Generator().manual_seed(seed)
         _prepare(self.network, head_only=epoch <= settings.head_epochs)
         for crops, classes in batches:
             self.optimiser.param_groups[0]["lr"] = _rate(self.step, settings)
@@ -158,59 +166,72 @@ class _Training:
             progress((epoch - 1) + len(losses) / settings.steps, settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
         if not losses:
             raise InputError(f"Training: wanted cells to train on, found no batch in epoch {epoch}.")
+        for state in (self.network.state_dict(), self.average):
+            average_statistics(self.fabric, state, dict(self.network.named_parameters()))
         self.epoch = epoch
         return float(np.mean(losses))
 
     def _learn_batch(self, crops: Tensor, classes: Tensor) -> float:
-        """One step of the optimiser. Where memory runs out fewer crops are computed at once, and their gradients added."""
+        """One step of the optimiser; returns the mean loss over the batch."""
+        settings, parameters = self.settings, list(self.network.parameters())
+        loss, cells = self._gradients(crops, classes)
+        if not math.isfinite(loss):
+            why = f"the learning rate ({settings.rate:g}) may be too large, or a crop holds values that are no numbers."
+            raise TrainingStopped(f"The loss became {loss}: {why}")
+        share_gradients(self.fabric, parameters, len(crops) / cells)
+        norm = self.fabric.clip_gradients(self.network, self.optimiser, max_norm=settings.clip, error_if_nonfinite=False)
+        if not settings.fp16 and not math.isfinite(norm):  # type: ignore[arg-type]  # with fp16 the scaler skips such a step and scales less
+            raise TrainingStopped(f"The gradient became {float(norm)}: the learning rate ({settings.rate:g}) may be too large.")  # type: ignore[arg-type]
+        self.scaled.step()
+        return loss
+
+    def _gradients(self, crops: Tensor, classes: Tensor) -> tuple[float, int]:
+        """Leave the gradients of the mean loss of ``crops`` in the network; returns the mean loss over the batch and how many
+        cells it has. Where memory runs out, on any process, all compute fewer crops at once, and add their gradients."""
         while True:
-            try:
-                return self._step(crops, classes)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            now = min(self.at_once or len(crops), len(crops))
+            self.optimiser.zero_grad()
+            loss, short = self._backward(crops, classes)
+            loss, cells, short = step_of_all(self.fabric, loss, len(crops), short)
+            if not short:
+                return loss, cells
+            most = math.ceil(cells / self.fabric.world_size)
+            now = min(self.at_once or most, most)
             if now < 4:
                 raise TrainingStopped(f"There is not enough memory for {now} crops at once. Use a smaller network or smaller crops.")
             self.at_once = math.ceil(now / 2)
-            self.optimiser.zero_grad()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _step(self, crops: Tensor, classes: Tensor) -> float:
-        pieces, loss = math.ceil(len(crops) / (self.at_once or len(crops))), 0.0
-        self.optimiser.zero_grad()
-        for some, truth in zip(crops.tensor_split(pieces), classes.tensor_split(pieces), strict=True):
-            loss += self._backward(some, truth, len(some) / len(crops))
-        self.scaler.unscale_(self.optimiser)
-        norm = nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.grad is not None], self.settings.clip)
-        if not self.settings.fp16 and not torch.isfinite(norm):  # with fp16 the scaler skips such a step and scales less
-            raise TrainingStopped(f"The gradient became {float(norm)}: the learning rate ({self.settings.rate:g}) may be too large.")
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        return loss
+    def _backward(self, crops: Tensor, classes: Tensor) -> tuple[float, bool]:
+        """The mean loss of some crops, its gradients added to those of the network; or that memory ran out."""
+        pieces, total = math.ceil(len(crops) / (self.at_once or len(crops))), 0.0
+        try:
+            for some, truth in zip(crops.tensor_split(pieces), classes.tensor_split(pieces), strict=True):
+                with _quick(self.network, self.device):
+                    loss = self._loss(some, truth) * (len(some) / len(crops))
+                    self.fabric.backward(loss)
+                total += float(loss.detach())
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return math.nan, True
+        return total, False
 
-    def _backward(self, crops: Tensor, classes: Tensor, share: float) -> float:
-        """Add the gradients of some crops, weighted by their share of the batch; returns their part of the loss."""
+    def _loss(self, crops: Tensor, classes: Tensor) -> Tensor:
         settings = self.settings
-        with _quick(self.network, self.device):
-            with _arithmetic(self.device, settings.bf16, settings.fp16):
-                logits = self.network(crops)[:, 0].float()
-            wanted = classes.float() * (1 - settings.smoothing) + settings.smoothing / 2
-            weight = torch.tensor(settings.positive_weight, device=self.device)
-            loss = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight) * share
-            if not torch.isfinite(loss):
-                why = f"the learning rate ({settings.rate:g}) may be too large, or a crop holds values that are no numbers."
-                raise TrainingStopped(f"The loss became {float(loss.detach())}: {why}")
-            self.scaler.scale(loss).backward()
-        return float(loss.detach())
+        with self.fabric.autocast():
+            logits = self.network(crops)[:, 0].float()
+        wanted = classes.float() * (1 - settings.smoothing) + settings.smoothing / 2
+        weight = torch.tensor(settings.positive_weight, device=self.device)
+        return F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
 
     def validate(self, batches: Batches) -> dict[str, Any]:
         """Score the averaged weights, then put the network's own back."""
         own = _copied(self.network.state_dict())
         self.network.load_state_dict(self.average)
-        classes, logits = score(self.network, batches, bf16=self.settings.bf16, fp16=self.settings.fp16)
+        mine = score(self.network, batches, bf16=self.settings.bf16, fp16=self.settings.fp16)
         self.network.load_state_dict(own)
+        classes, logits = (gathered(self.fabric, values) for values in mine)
         if len(np.unique(classes)) < 2:
             raise InputError(f"Validation: wanted cells of both classes, found {len(classes)} cells of one.")
         logits = logits.astype(np.float64)
@@ -251,7 +272,7 @@ def score(network: nn.Module, batches: Batches, *, bf16: bool = False, fp16: boo
     """Classes and logits (each (N,)) of the cells in ``batches``; the network is left in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
-    classes, logits = [], []
+    classes, logits = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     with torch.no_grad(), _arithmetic(device, bf16, fp16):
         for crops, truth in batches:
             logits.append(network(crops.to(device, memory_format=memory_order(device)))[:, 0].float().cpu().numpy())

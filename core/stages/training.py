@@ -130,11 +130,14 @@ class _Run:
 
     def __init__(self, dataset: OpenDataset, settings: TrainSettings, start: FoundStart, folder: Path, simulated: bool, progress: Progress) -> None:
         from core.classifier.crop_data import CropData
-        from core.classifier.devices import chosen_device
+        from core.classifier.devices import chosen_count, chosen_device, chosen_precision
 
         self.dataset, self.settings, self.start, self.folder, self.simulated, self.progress = dataset, settings, start, folder, simulated, progress
         self.device = chosen_device(settings.device)
+        self.precision = chosen_precision(settings.precision, self.device)
         self.train, self.held = (CropData(dataset.crops, dataset.classes, dataset.rows(split)) for split in ("train", "validation"))
+        self.count = chosen_count(settings.devices, self.device, min(settings.batch, len(self.train)))
+        self.fabric: Any = None
         self.rows: list[dict[str, Any]] = []
         self.notes: list[str] = []
 
@@ -149,20 +152,23 @@ class _Run:
 
     def learn(self) -> None:
         """Epoch after epoch, until the last one, no better ones, or a wish to stop; every one is kept as it comes."""
+        from core.classifier.engine import TrainingStopped, group
         from core.classifier.sampling import best_epoch
-        from core.classifier.training import TrainingStopped, fit
 
         state = self.state()
-        self.progress(0, self.settings.epochs, "loading the network")
+        if state:
+            self.write_history()
+        self.progress(0, self.settings.epochs, "loading the network" if self.count == 1 else f"starting {self.count} processes")
         if self.ended():
             return
         try:
-            for result in fit(self.network(), self.batches, self.validation, self.plan(), resume=state, progress=self.progress):
-                self.rows.append(result.row())
-                self.note(result)
-                self.keep(result, better=best_epoch(self.rows) == len(self.rows) - 1)
-                if self.ended():
-                    return
+            with group(self.count, self.device, self.precision, follow, self.dataset.path, self.settings, self.folder) as self.fabric:
+                for result in self.epochs(state):
+                    self.rows.append(result.row())
+                    self.note(result)
+                    self.keep(result, better=best_epoch(self.rows) == len(self.rows) - 1)
+                    if self.ended():
+                        return
         except TrainingStopped as stopped:
             raise InputError(f"{stopped}{_rescue(self.folder, len(self.rows))}") from stopped
 
@@ -174,8 +180,12 @@ class _Run:
             return None
         state = load_state(self.folder / STATE)
         self.rows, self.notes = state.pop("history"), state.pop("notes")
-        self.write_history()
         return state
+
+    def epochs(self, state: dict[str, Any] | None) -> "Iterator[EpochResult]":
+        from core.classifier.training import fit
+
+        return fit(self.network(), self.batches, self.validation, self.plan(), fabric=self.fabric, resume=state, progress=self.progress)
 
     def ended(self) -> bool:
         return bool(self.rows) and self.reason() != ""
@@ -196,17 +206,16 @@ class _Run:
 
         one = self.settings
         network = starting_network(one.network, self.dataset.crops.crop_px, self.start.weights, dropout=one.dropout, seed=one.seed)
-        return network.to(self.device, memory_format=memory_order(self.device))  # type: ignore[call-overload]
+        return network.to(self.fabric.device, memory_format=memory_order(self.device))  # type: ignore[call-overload]
 
     def plan(self) -> "FitSettings":
         """The settings in the words of ``fit``."""
         from core.classifier.augmentation import Augmentation
-        from core.classifier.devices import chosen_precision
         from core.classifier.sampling import positive_weight, steps_of
         from core.classifier.training import FitSettings
 
         one, trained = self.settings, self.start.weights is not None
-        steps, precision = steps_of(len(self.train), one.batch), chosen_precision(one.precision, self.device)
+        steps = steps_of(len(self.train), one.batch, self.count)
         same = {name: getattr(one, name) for name in ("epochs", "weight_decay", "smoothing", "clip", "seed")}
         changes = {name: getattr(one, name) for name in ("rotate", "scale", "brightness", "contrast", "blur_px", "noise")}
         return FitSettings(
@@ -217,21 +226,25 @@ class _Run:
             average=min(one.average, 1 - 1 / max(2, steps)),  # over one epoch at most: small datasets have few steps
             head_epochs=one.head_epochs if trained else 0,
             positive_weight=positive_weight(self.train.classes[self.train.indices]) if one.balance == "weights" else 1.0,
-            bf16=precision == "bf16",
-            fp16=precision == "fp16",
+            bf16=self.precision == "bf16",
+            fp16=self.precision == "fp16",
             augmentation=Augmentation(**changes),
         )
 
     def batches(self, epoch: int) -> Iterator[Any]:
+        """What of the training batches this process computes."""
         from core.classifier.sampling import ahead, epoch_order
 
         one, classes = self.settings, self.train.classes[self.train.indices]
-        return ahead(self.train.batches(one.batch, epoch_order(classes, one.batch, one.seed, epoch, balanced=one.balance == "sampler")))
+        order = epoch_order(classes, one.batch, one.seed, epoch, balanced=one.balance == "sampler", processes=self.count)
+        return ahead(self.train.batches(one.batch, order, (self.fabric.global_rank, self.count)))
 
     def validation(self, epoch: int) -> Iterator[Any]:
+        """What of the validation cells this process scores."""
         from core.classifier.sampling import ahead
 
-        return ahead(self.held.batches(self.settings.batch))
+        mine = np.array_split(np.arange(len(self.held)), self.count)[self.fabric.global_rank]
+        return ahead(self.held.batches(self.settings.batch, mine))
 
     def note(self, result: "EpochResult") -> None:
         if result.at_once and not any(f"{result.at_once} cells" in one for one in self.notes):
@@ -297,8 +310,17 @@ class _Run:
         about = best.card | {"summary": summary, "validation": found, "remarks": said}
         save_checkpoint(self.folder / BEST, replace(best, temperature=temperature, threshold=threshold.value, card=about))
         write_atomic(self.folder / "card.md", text.encode("utf-8"))
-        outcome = {"summary": summary, "ended": self.reason(), "remarks": said, "simulated": self.simulated, "device": str(self.device), **found}
+        device = str(self.device) if self.count == 1 else f"{self.count} x {self.device}"
+        outcome = {"summary": summary, "ended": self.reason(), "remarks": said, "simulated": self.simulated, "device": device, **found}
         write_json(self.folder / OUTCOME, outcome)
+
+
+def follow(fabric: Any, dataset: Path, settings: TrainSettings, folder: Path) -> None:
+    """What the other processes of a training do: the same epochs, each its share; the first process keeps the results."""
+    run = _Run(open_dataset(dataset), settings, find_start(settings.start, settings.network), folder, False, silent)
+    run.fabric = fabric
+    for _ in run.epochs(run.state()):
+        pass
 
 
 def _rescue(folder: Path, epochs: int) -> str:

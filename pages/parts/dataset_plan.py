@@ -1,7 +1,7 @@
 """What goes into a dataset before it is built: annotations, classes per culture, split, crop size, a look at the crops."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from core.workspace import Experiment, list_experiments
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
 from pages.parts.words import product_words
 
+EVERY = "all cultures"
 SETS = {"train": "Training", "validation": "Validation", "test": "Test"}
 ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 
@@ -85,8 +86,9 @@ def _extents(plan: Plan, pixel_size_um: float, group: str, fragile: bool) -> pd.
 
 
 @st.cache_data(max_entries=8, show_spinner="Cutting some crops …", hash_funcs={Plan: lambda plan: plan.identity})
-def _samples(plan: Plan, crop_px: int, background: str, group: str) -> Any:
-    return sample_crops(plan.found, plan.cells, crop_px, background)  # type: ignore[arg-type]
+def _samples(plan: Plan, crop_px: int, background: str, group: str, culture: str) -> Any:
+    cells = plan.cells if culture == EVERY else plan.cells[cultures(plan.cells) == culture]
+    return sample_crops(plan.found, cells, crop_px, background)  # type: ignore[arg-type]
 
 
 def edit_split(plan: Plan, settings: DatasetSettings, home: Experiment) -> dict[str, str]:
@@ -124,15 +126,29 @@ def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignmen
     return settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])[0]
 
 
-def show_crop_size(plan: Plan, settings: DatasetSettings) -> pd.Series:
-    """The curve of whole cells against crop size; returns the cells' sizes."""
+def choose_crop_size(plan: Plan, settings: DatasetSettings) -> tuple[DatasetSettings, pd.Series]:
+    """The curve of whole cells against crop size, and the size; returns the settings with it, and the cells' sizes."""
     extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile)
-    st.plotly_chart(crop_size_chart(extent.to_numpy(), settings.crop_px), config={"displayModeBar": False})
-    return extent
+    about = next(one for one in fields(DatasetSettings) if one.name == "crop_px").metadata
+    crop_px = st.number_input(
+        about["label"],
+        about["low"],
+        about["high"],
+        settings.crop_px,
+        step=32,
+        help=about["help"],
+        key=f"dataset-crop-px-{settings.crop_px}",
+        persist_state="page",
+    )
+    st.plotly_chart(crop_size_chart(extent.to_numpy(), crop_px), config={"displayModeBar": False})
+    return replace(settings, crop_px=crop_px), extent
 
 
 def show_samples(plan: Plan, settings: DatasetSettings, crop_px: int) -> None:
-    crops = _samples(plan, crop_px, settings.background, settings.group)
+    """Some crops of both classes, of all cultures or of one line and passage."""
+    used = plan.cells[plan.cells["reason"] == ""]
+    culture = choose_culture(used, "dataset-samples")
+    crops = _samples(plan, crop_px, settings.background, settings.group, culture)
     for column, c in zip(st.columns(2, gap="medium"), (1, 0), strict=True):
         with column:
             st.markdown("**Senescent**" if c else "**Not senescent**")
@@ -140,6 +156,18 @@ def show_samples(plan: Plan, settings: DatasetSettings, crop_px: int) -> None:
                 st.image(contact_sheet(crops[c]), width="stretch", alt=f"Crops of {'senescent' if c else 'other'} cells")
             else:
                 st.caption("No cell of this class.")
+
+
+def choose_culture(cells: pd.DataFrame, key: str) -> str:
+    """Whose crops to look at: one of ``cultures``, or EVERY; nothing to choose where there is one culture."""
+    names = sorted(set(cultures(cells)) - {""})
+    return str(st.selectbox("Cells of", [EVERY, *names], key=key)) if len(names) > 1 else EVERY
+
+
+def cultures(cells: pd.DataFrame) -> pd.Series:
+    """Line and passage of every cell, in words; "" where nobody knows."""
+    passages = cells["passage"].astype("string").fillna("")
+    return cells["sample"].astype(str) + passages.where(passages == "", ", passage " + passages)
 
 
 def show_warnings(found: list[dict[str, str]]) -> None:

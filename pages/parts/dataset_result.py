@@ -17,7 +17,7 @@ from core.stages.datasets import open_dataset
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
-from pages.parts.dataset_plan import SETS, show_counts, show_warnings
+from pages.parts.dataset_plan import EVERY, SETS, choose_culture, cultures, show_counts, show_warnings
 from pages.parts.results import how_made
 
 SHOWN = 24
@@ -38,10 +38,10 @@ def show_dataset(experiment: Experiment, product: Product) -> None:
         if (address.PAGES / "train.py").is_file() and st.button("Train on this dataset", type="primary", icon=":material/play_arrow:"):
             address.open_page("train", experiment=experiment.name, dataset=product.id)
     names = ["Crops", "Cultures", "Crop size", "Leakage and confounding", "Left out", "How it was made"]
-    crops, cultures, sizes, leaks, missing, made = st.tabs(names)
+    crops, groups, sizes, leaks, missing, made = st.tabs(names)
     with crops:
         gallery(product.path)
-    with cultures:
+    with groups:
         st.dataframe(groups_table(report["groups"]), hide_index=True, width="stretch")
     with sizes:
         st.plotly_chart(crop_size_chart(data.manifest["extent_px"].to_numpy(dtype=float), data.statistics["crop_px"]), config={"displayModeBar": False})
@@ -62,11 +62,13 @@ def pictures(path: Path) -> BytesIO:
 @st.fragment
 def gallery(path: Path) -> None:
     """Crops of one set, by class; another draw at a press."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left, middle, right = st.columns([3, 3, 1], vertical_alignment="bottom")
     split = left.segmented_control("Set", list(SPLITS), default="train", format_func=SETS.__getitem__, required=True, key=f"gallery-{path.name}")
     draw = int(st.session_state.get(f"draw-{path.name}", 0))
     right.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update({f"draw-{path.name}": draw + 1}), width="stretch")
-    sheets = drawn(path, str(split), draw)
+    with middle:
+        culture = choose_culture(rows_of(path, str(split)), f"culture-{path.name}-{split}")
+    sheets = drawn(path, str(split), culture, draw)
     for column, c in zip(st.columns(2, gap="medium"), (1, 0), strict=True):
         with column:
             st.markdown("**Senescent**" if c else "**Not senescent**")
@@ -77,11 +79,16 @@ def gallery(path: Path) -> None:
     st.caption("As the classifier sees them: normalised with the mean and the standard deviation of the training cells.")
 
 
+@st.cache_data(max_entries=8, show_spinner=False)
+def rows_of(path: Path, split: str) -> pd.DataFrame:
+    manifest = open_dataset(path).manifest
+    return manifest[manifest["split"] == split]
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
-def drawn(path: Path, split: str, draw: int) -> dict[int, Any]:
-    data = open_dataset(path)
-    rows = data.manifest.loc[data.manifest["split"] == split]
-    out = {}
+def drawn(path: Path, split: str, culture: str, draw: int) -> dict[int, Any]:
+    data, rows, out = open_dataset(path), rows_of(path, split), {}
+    rows = rows if culture == EVERY else rows[cultures(rows) == culture]
     for c in (0, 1):
         some = rows[rows["class"] == c]
         some = some.sample(min(SHOWN, len(some)), random_state=draw)

@@ -24,6 +24,7 @@ def show_run(experiment: Experiment, product: Product) -> None:
     for text in outcome["remarks"]:
         st.warning(text, icon=":material/warning:")
     _headline(outcome)
+    _baselines(experiment, product)
     _next_steps(experiment, product)
     names = ["Curves", "Examples", "Compare runs", "Model card", "How it was made"]
     curves, examples, others, card, made = st.tabs(names)
@@ -54,6 +55,15 @@ def _headline(outcome: dict[str, Any]) -> None:
         f"On the {outcome['val_cells']} validation cells, {outcome['val_senescent']} of them senescent. They chose the epoch and the threshold, so these "
         "numbers flatter a little; the test cells, which chose nothing, are looked at on the page Evaluate."
     )
+
+
+def _baselines(experiment: Experiment, product: Product) -> None:
+    """What can be reached without a look at the cell, beside the result."""
+    file = experiment.path / "datasets" / product.settings["upstream"]["dataset"] / "report.json"
+    known = read_json(file)["confounding"] if file.is_file() else {}
+    aucs = [f"{name} {found['validation']:.3f}" for name, found in known.items() if found["validation"] is not None]
+    if aucs:
+        st.caption(f"ROC AUC on the same cells of predictors that know nothing but one number: {', '.join(aucs)}.")
 
 
 def _next_steps(experiment: Experiment, product: Product) -> None:

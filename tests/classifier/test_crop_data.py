@@ -46,6 +46,12 @@ def test_batches_follow_an_order_of_items() -> None:
     assert classes.tolist() == [0, 1]
 
 
+def test_processes_share_every_batch() -> None:
+    data = CropData(Held(), [0, 1, 0, 1, 1])
+    shares = [[crops[:, 0, 0, 0].tolist() for crops, _ in data.batches(3, [4, 3, 2, 1, 0], (k, 2))] for k in (0, 1)]
+    assert shares == [[[4, 3], [1]], [[2], [0]]]
+
+
 def test_every_crop_needs_a_class() -> None:
     with pytest.raises(ValueError, match="wanted a class for each of 5"):
         CropData(Held(), [0, 1])

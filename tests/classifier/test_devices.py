@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.classifier.devices import best_device, chosen_device, chosen_precision, is_out_of_memory, memory_order
+from core.classifier.devices import best_device, chosen_count, chosen_device, chosen_precision, is_out_of_memory, memory_order
 from core.errors import InputError
 
 
@@ -47,3 +47,22 @@ def test_channels_last_but_for_mps():
 def test_errors_of_memory_are_told_apart():
     assert all(map(is_out_of_memory, (torch.OutOfMemoryError("x"), MemoryError(), RuntimeError("MPS backend out of memory"))))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "batch", "found"),
+    [(0, "cpu", 64, 1), (2, "cpu", 16, 2), (0, "cuda", 64, 4), (0, "cuda", 16, 2), (0, "cuda", 4, 1), (3, "cuda", 6, 3), (0, "mps", 64, 1)],
+)
+def test_as_many_devices_as_get_enough_cells(monkeypatch, wanted, kind, batch, found):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert chosen_count(wanted, torch.device(kind), batch) == found
+
+
+def test_more_devices_than_there_are_or_a_batch_serves_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(InputError, match="at most 4, as many as this machine has of cuda, found 5"):
+        chosen_count(5, torch.device("cuda"), 64)
+    with pytest.raises(InputError, match="at most 1, as many as this machine has of mps"):
+        chosen_count(2, torch.device("mps"), 64)
+    with pytest.raises(InputError, match="at least 2 cells a step for each of 3 devices, found 4"):
+        chosen_count(3, torch.device("cpu"), 4)

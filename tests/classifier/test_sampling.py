@@ -45,3 +45,9 @@ def test_prepared_ahead_they_are_the_same_and_an_error_arrives():
 
     with pytest.raises(OSError, match="gone"):
         list(ahead(broken()))
+
+
+@pytest.mark.parametrize(("cells", "batch", "processes", "kept", "steps"), [(15, 4, 2, 12, 3), (16, 4, 2, 16, 4), (14, 6, 1, 14, 3), (14, 6, 2, 12, 2)])
+def test_a_last_batch_gives_every_process_two_crops_or_is_left_out(cells, batch, processes, kept, steps):
+    assert len(epoch_order(np.zeros(cells), batch, 0, 1, processes=processes)) == kept
+    assert steps_of(cells, batch, processes) == steps

@@ -84,6 +84,16 @@ def test_build_is_a_job_with_what_was_chosen(open_page: Open, annotated: Experim
     assert job.params["assignment"] == {}
 
 
+def test_crops_of_one_culture_can_be_looked_at(open_page: Open, annotated: Experiment, dataset: str) -> None:
+    from pages.parts.dataset_plan import EVERY
+
+    for app in (open_page("dataset", experiment=annotated.name, dataset="new"), open_page("dataset", experiment=annotated.name, dataset=dataset)):
+        box = next(s for s in app.selectbox if s.label == "Cells of")
+        assert box.options[0] == EVERY
+        assert all(one.startswith("MSC") and ", passage " in one for one in box.options[1:]), box.options
+        assert not box.set_value(box.options[1]).run().exception
+
+
 def test_the_job_of_the_page_builds_the_dataset(open_page: Open, annotated: Experiment, store: JobStore, click: Click) -> None:
     from core.progress import silent
     from core.stages import RUN

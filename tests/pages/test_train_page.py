@@ -174,6 +174,7 @@ def test_a_finished_job_leads_to_its_run_and_the_run_to_the_library(
     said = words(app)
     assert "B0 trained on 8 cells." in said
     assert "There are only 4 validation cells." in said
+    assert "predictors that know nothing but one number: culture 0." in said
     assert "the only run of the experiment" in said
     assert {m.label: m.value for m in app.metric}["Decision threshold"] == "0.41"
     next(t for t in app.text_input if t.label == "Name in the library").set_value("my B0").run()

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -230,13 +231,33 @@ def test_nan_stops_with_the_reason_and_the_best_epoch_can_be_kept(lab: Path, mon
     assert len(history(lab / "runs" / name)) == 1
 
 
+def test_where_memory_runs_out_the_run_says_so(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = training._Run.network
+
+    def small(run: training._Run) -> torch.nn.Module:
+        net = network(run)
+        forward = net.forward
+
+        def limited(x: torch.Tensor) -> torch.Tensor:
+            if net.training and len(x) > 4:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return forward(x)
+
+        net.forward = limited
+        return net
+
+    monkeypatch.setattr(training._Run, "network", small)
+    said = outcome(train(lab, replace(QUICK, epochs=1)))["remarks"]
+    assert any("Memory did not hold 8 cells at once: from epoch 1 on 4 cells are computed at a time" in one for one in said)
+
+
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"at least 2 .*senescent cells in the train set, found 0"):
         train(dataset_of(tmp_path / "lab", {**EVEN, "train/senescent": 0, "val/senescent": 0, "test/senescent": 1}), QUICK)
 
 
 def test_three_cells_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="wanted at least"):
+    with pytest.raises(InputError, match=r"wanted at least 2 not senescent cells in the train set, found 1 beside 1 of the other class"):
         train(dataset_of(tmp_path / "lab", {"train/senescent": 1, "train/not_senescent": 1, "val/senescent": 1}), QUICK)
 
 
@@ -300,3 +321,23 @@ def test_the_command_line(lab: Path, trained: Path, capsys: pytest.CaptureFixtur
     assert main(["train", str(lab), "--resume", "nothing"]) == 2
     assert "no unfinished run 'nothing'" in capsys.readouterr().err
     assert main(["train", str(lab), "--finish"]) == 2
+
+
+def test_two_processes_train_together_and_resume_to_the_same_history(lab: Path) -> None:
+    two, other = replace(QUICK, devices=2, epochs=2), lab.parent / "other"
+
+    def copy_after_first(done: float, total: float, item: str = "") -> None:
+        if done > 1 and not other.exists():
+            assert len(multiprocessing.active_children()) == 1
+            copytree(lab, other)  # as a kill would leave it
+
+    whole = train(lab, two, progress=copy_after_first)
+    assert multiprocessing.active_children() == []
+    [name] = unfinished(Experiment(other))
+    made = train(other, TrainSettings(), resume=name)
+    pd.testing.assert_frame_equal(history(made)[SAME], history(whole)[SAME], check_exact=True)
+    one, first = load_checkpoint(made / "best.pt"), load_checkpoint(whole / "best.pt")
+    assert all(torch.equal(value, first.state[key]) for key, value in one.state.items())
+    assert outcome(made)["device"] == "2 x cpu"
+    assert len(read_csv(made / "validation.csv", VALIDATED_CELLS)) == 12
+    assert multiprocessing.active_children() == []
