@@ -22,7 +22,15 @@ CELLS, FIELDS = 40, 6
 def manifest() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = [
-        {"cell_id": f"f{f}:{i}", "experiment": "judged", "fov_id": f"f{f}", "label": i, "sample": f"MSC{f % 3}", "class": int(rng.random() < 0.4), "split": "test"}
+        {
+            "cell_id": f"f{f}:{i}",
+            "experiment": "judged",
+            "fov_id": f"f{f}",
+            "label": i,
+            "sample": f"MSC{f % 3}",
+            "class": int(rng.random() < 0.4),
+            "split": "test",
+        }
         for f in range(FIELDS)
         for i in range(1, CELLS + 1)
     ]

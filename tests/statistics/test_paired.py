@@ -80,7 +80,7 @@ def test_flips_are_counted_and_mcnemar_is_that_of_statsmodels():
     right = (one == y.astype(bool)), (other == y.astype(bool))
     counts = [[int((right[0] & right[1]).sum()), int((right[0] & ~right[1]).sum())], [int((~right[0] & right[1]).sum()), int((~right[0] & ~right[1]).sum())]]
     row = table.loc["all"]
-    assert row[["both_right", "only_first_right", "only_second_right", "both_wrong"]].to_list() == sum(counts, [])
+    assert row[["both_right", "only_first_right", "only_second_right", "both_wrong"]].to_list() == [*counts[0], *counts[1]]
     assert row["p_mcnemar"] == pytest.approx(mcnemar(counts, exact=True).pvalue)
     columns = table.columns.drop("p_mcnemar")
     assert (table.loc["senescent", columns] + table.loc["not senescent", columns]).to_list() == table.loc["all", columns].to_list()
