@@ -1,19 +1,20 @@
 """Pictures of single cells of a dataset, kept with a product: as the camera saw them, and with what the model looked at."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from core.classifier.checkpoint import Checkpoint
 from core.dataset.folders import picture_of, png
 from core.progress import Progress, silent
 from core.report import jpeg
 from core.report.heat_map import heat_overlay
-from core.stages.crop_scoring import crop_for
 from core.stages.datasets import OpenDataset
 from core.tables import ERROR_KINDS, ERRORS, HEAT_MAPS, typed
+
+if TYPE_CHECKING:
+    from core.classifier.checkpoint import Checkpoint  # brings torch, which pictures alone can do without
 
 SHOWN: Final = 12  # of each kind of error
 FOLDER: Final = "pictures"
@@ -44,13 +45,14 @@ def with_pictures(folder: Path, dataset: OpenDataset, cells: pd.DataFrame) -> pd
 
 
 def with_heat_maps(
-    folder: Path, dataset: OpenDataset, checkpoint: Checkpoint, cells: pd.DataFrame, progress: Progress = silent
+    folder: Path, dataset: OpenDataset, checkpoint: "Checkpoint", cells: pd.DataFrame, progress: Progress = silent
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The cells with the columns ``heat_map`` and ``bias``, and the maps themselves (``tables.HEAT_MAPS``); overlays go to ``folder``.
 
     Where the model's crop is not the dataset's, the map is laid over the crop as the model saw it.
     """
     from core.classifier.activation import activation_maps
+    from core.stages.crop_scoring import crop_for
 
     rows = [int(row) for row in cells["row"]]
     size = checkpoint.crop_px

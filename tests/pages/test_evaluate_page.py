@@ -107,7 +107,7 @@ def test_the_numbers_follow_the_slider(open_page: Open, dataset: Experiment, eva
 
 def pictures_of(app: AppTest) -> list[str]:
     """Addresses of the pictures on the page."""
-    return [image.url for element in app.get("imgs") for image in element.proto.imgs]
+    return [image.url for element in app.get("image") for image in element.proto.imgs]
 
 
 def test_what_the_model_looked_at_takes_the_place_of_the_pictures(open_page: Open, dataset: Experiment, evaluation: str) -> None:
