@@ -187,6 +187,14 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
+class CompareSettings:
+    """How two classifiers are compared on the same cells."""
+
+    bootstrap: int = setting(2000, "Bootstrap samples", "Resamplings of cultures for the intervals.", low=100, high=100_000)
+    seed: int = setting(0, "Seed", "Makes the bootstrap repeatable.", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
 class SimulateSettings:
     """A simulated experiment with known truth."""
 

@@ -401,6 +401,64 @@ BASELINES: Final[Mapping[str, str]] = {  # of an evaluation: what simple numbers
     "verdict": "str",  # "better", "worse", "not shown to be better"
 }
 
+ERROR_KINDS: Final = ("called senescent, not stained", "stained, not called senescent")  # false positives, false negatives
+ERRORS: Final[Mapping[str, str]] = {  # of an evaluation: the calls that are most wrong, one row a cell
+    "kind": "str",  # of ERROR_KINDS
+    "rank": "Int64",  # 1 is the worst
+    "cell_id": "str",
+    "sample": "str",
+    "class": "Int64",
+    "senescence_probability": "Float64",
+    "bias": "Float64",  # part of the logit that no place of the crop gives; the contributions of HEAT_MAPS and it add up to the logit
+    "picture": "str",  # files in the folder of the evaluation
+    "heat_map": "str",
+}
+
+HEAT_MAPS: Final[Mapping[str, str]] = {  # what the classifier looked at (class activation map): one row a place of the crop
+    "cell_id": "str",
+    "row": "Int64",  # from the top
+    "column": "Int64",  # from the left
+    "contribution": "Float64",  # to the logit; above 0 towards senescent
+}
+
+PAIRED: Final[Mapping[str, str]] = {  # two classifiers on the same cells: one row a metric
+    "metric": "str",
+    "name": "str",
+    "first": "Float64",
+    "second": "Float64",
+    "difference": "Float64",  # second minus first
+    "ci_low": "Float64",  # 95 % interval of the difference, by paired cluster bootstrap
+    "ci_high": "Float64",
+    "n_clusters": "Int64",
+    "better": "str",  # "first", "second"; empty where the interval includes 0
+}
+
+FLIPS: Final[Mapping[str, str]] = {  # calls of two classifiers on the same cells, as in McNemar's test: one row a class, and all
+    "true_class": "str",
+    "n_cells": "Int64",
+    "both_right": "Int64",
+    "only_first_right": "Int64",
+    "only_second_right": "Int64",
+    "both_wrong": "Int64",
+    "p_mcnemar": "Float64",  # exact; takes cells for independent, so it is too small where cells of a culture are alike
+}
+
+OUTCOMES: Final = ("both right", "only first right", "only second right", "both wrong")
+COMPARED_CELLS: Final[Mapping[str, str]] = {  # two classifiers on the same cells: one row a cell
+    "cell_id": "str",
+    "fov_id": "str",
+    "label": "Int64",
+    "sample": "str",
+    "class": "Int64",
+    "first_probability": "Float64",
+    "second_probability": "Float64",
+    "first_called": "Int64",  # 1 at or above the threshold of its evaluation
+    "second_called": "Int64",
+    "kind": "str",  # of OUTCOMES
+}
+
+DISAGREEMENTS: Final[Mapping[str, str]] = {**COMPARED_CELLS, "rank": "Int64", "picture": "str"}  # the cells on which two classifiers differ most
+
 FRACTION_AGREEMENT: Final[Mapping[str, str]] = {  # predicted against stained fractions of cultures (Bland and Altman 1986): one row
     "n_cultures": "Int64",
     "bias": "Float64",  # mean of predicted minus stained

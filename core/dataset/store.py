@@ -83,7 +83,8 @@ class CropStore:
     def _data(self) -> NDArray[np.uint8]:
         if self._bytes is None:
             file = self.folder / "pixels.bin"
-            self._bytes = np.memmap(file, np.uint8, "r") if file.stat().st_size else np.zeros(0, np.uint8)
+            # As a plain array: every slice of a memmap costs some microseconds more.
+            self._bytes = np.asarray(np.memmap(file, np.uint8, "r")) if file.stat().st_size else np.zeros(0, np.uint8)
         return self._bytes
 
     def _placed(self, i: int, values: NDArray) -> NDArray:

@@ -1,15 +1,20 @@
 """The report of an evaluation: one HTML file that opens anywhere, offline."""
 
-from collections.abc import Iterator, Mapping
+import base64
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pandas as pd
 
 from core.report import words
 from core.report.html import _command, _date, _models, _plotly_script, _script_safe
+from core.report.overlay import jpeg
 
 CLASS_NAMES = ("not senescent", "senescent")
+PICTURE_PX = 192  # longer side of a cell's picture in the report
 
 
 def evaluation_report(path: Path, about: Mapping[str, Any], found: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> None:
@@ -23,7 +28,8 @@ def evaluation_report(path: Path, about: Mapping[str, Any], found: Mapping[str, 
         Its ``metrics.json``: ``sentence, remarks, baseline_sentence, agreement_sentence, threshold, temperature, split, n_cells,
         classification_report, intervals_over``.
     tables : mapping of name to DataFrame
-        ``metrics, baselines, agreement, cultures, roc, precision_recall, calibration, confusion`` as they lie in the folder.
+        ``metrics, baselines, agreement, cultures, roc, precision_recall, calibration, confusion, errors`` as they lie in the folder;
+        the pictures that ``errors`` names lie beside ``path``.
     """
     context = {
         "title": str(about.get("experiment") or about.get("id") or "Evaluation"),
@@ -34,6 +40,7 @@ def evaluation_report(path: Path, about: Mapping[str, Any], found: Mapping[str, 
         "date": _date(about.get("created")),
         "command": _command(about.get("command")),
         "figures": list(_figures(found, tables)),
+        "galleries": galleries(Path(path).parent, tables["errors"], "kind", ("picture", "heat_map")),
         "plotly": _plotly_script(),
         "words": words,
         "number": _number,
@@ -41,13 +48,25 @@ def evaluation_report(path: Path, about: Mapping[str, Any], found: Mapping[str, 
     Path(path).write_text(_template().render(context), encoding="utf-8", newline="\n")
 
 
-def _template() -> Any:
+def _template(name: str = "evaluation.html") -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "template"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template(
-        "evaluation.html"
-    )
+    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template(name)
+
+
+def galleries(folder: Path, cells: pd.DataFrame, by: str, pictures: Sequence[str]) -> list[dict[str, Any]]:
+    """The cells by the value of a column, each with the addresses of its pictures (columns that name files in ``folder``)."""
+    rows = cells.astype(object).where(cells.notna(), None).to_dict("records")
+    with_pictures = [row | {f"{name}_address": _address(folder / row[name]) for name in pictures} for row in rows]
+    return [{"words": words_of, "cells": [row for row in with_pictures if row[by] == words_of]} for words_of in dict.fromkeys(row[by] for row in rows)]
+
+
+def _address(file: Path) -> str:
+    """A small JPEG of the picture as a data address."""
+    pixels = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None  # written by us a moment ago
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), PICTURE_PX)).decode("ascii")
 
 
 def _figures(found: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,25 @@ def roc_figure(roc: pd.DataFrame, operating: tuple[float, float] | None = None) 
     return _with_point(figure, operating)
 
 
+def roc_comparison_figure(roc: pd.DataFrame, names: tuple[str, str], flips: pd.DataFrame) -> go.Figure:
+    """Both ROC curves (``model`` "first" or "second", ``false_positive_rate, sensitivity``), and from ``tables.FLIPS`` the points in use."""
+    figure = _square("1 − specificity", "sensitivity")
+    figure.add_trace(_line([0, 1], [0, 1], _GREY, "chance", dash="dot"))
+    rows = flips.set_index("true_class")
+    for which, name, colour in zip(("first", "second"), names, (NOT_SENESCENT, SENESCENT), strict=True):
+        curve = roc[roc["model"] == which]
+        figure.add_trace(_line(curve["false_positive_rate"], curve["sensitivity"], colour, escape(name)))
+        right = (rows["both_right"] + rows[f"only_{which}_right"]).astype(float) / rows["n_cells"].astype(float).where(rows["n_cells"] > 0)
+        if right.notna().all():
+            marker = {"size": 11, "color": colour, "line": {"width": 2, "color": "white"}}
+            point = {"x": [1 - right["not senescent"]], "y": [right["senescent"]]}
+            figure.add_trace(
+                go.Scatter(**point, mode="markers", marker=marker, name=f"{escape(name)}, at its threshold", hoverinfo="x+y+name", showlegend=False)
+            )
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2, "x": 0}, height=430, margin={"l": 56, "r": 16, "t": 16, "b": 90})
+    return figure
+
+
 def precision_recall_figure(curve: pd.DataFrame, prevalence: float, operating: tuple[float, float] | None = None) -> go.Figure:
     """Precision-recall curve (``recall, precision``) with the point (recall, precision) at the threshold."""
     figure = _square("sensitivity (recall)", "precision (PPV)")

@@ -28,6 +28,7 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "annotate": _lazy("annotating"),
     "assess": _lazy("assessing"),
     "evaluate": _lazy("evaluating"),
+    "compare": _lazy("comparing"),
     "demo": _lazy("demonstrating"),
     "tune": _lazy("tuning"),
     "train": _lazy("training"),

@@ -20,11 +20,13 @@ from core.stages.common import part
 from core.stages.crop_scoring import SCORES, check_fit, score_crops
 from core.stages.datasets import OpenDataset, open_dataset
 from core.stages.judging import Judged, judge
+from core.stages.pictured import error_table, with_heat_maps, with_pictures, worst_errors
 from core.statistics.calibration import apply_temperature, fit_temperature
 from core.statistics.thresholds import Threshold, choose_threshold
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_json
 
 CHECKPOINTS: Final = ("best.pt", "classifier.pt", "weights.pt")  # of a run, in this order
+VERSION: Final = 2  # of what an evaluation holds: with another one the same inputs are judged anew
 MODEL: Final = "classifier.pt"  # the calibrated model in the evaluation's folder, where it is asked for
 
 
@@ -54,11 +56,11 @@ def evaluate(path: Path, settings: EvaluateSettings, dataset_id: str | None = No
         "seed": settings.seed,
     }
     payload = {"settings": vars(settings) | {"model": model.sha256}, "dataset": product.id, "temperature": checkpoint.temperature}
+    payload |= {"version": VERSION}
     try:
         with publish(experiment, "evaluations", product_id(model.name, payload), settings, **about) as partial:
             scores = score_crops(dataset, checkpoint, np.union1d(judged, validation), partial.path, part(progress, 0, 0.95, 1.0))
-            progress(0.95, 1.0, "intervals, baselines and the report")
-            _write(partial.path, experiment, dataset, checkpoint, scores, judged, validation, settings)
+            _write(partial.path, experiment, dataset, checkpoint, scores, judged, validation, settings, part(progress, 0.95, 0.05, 1.0))
     except AlreadyPublished as ready:
         return ready.path
     progress(1.0, 1.0, "done")
@@ -131,21 +133,31 @@ def _write(
     judged: np.ndarray,
     validation: np.ndarray,
     settings: EvaluateSettings,
+    progress: Progress,
 ) -> None:
+    progress(0.0, 1.0, "intervals and baselines")
     temperature = _temperature(dataset, raw, validation, settings)
     scores = apply_temperature(raw, temperature)
     own = float(apply_temperature([checkpoint.threshold], temperature)[0])  # the same cells lie above it as before
     threshold = _threshold(dataset, scores, judged, validation, own, settings)
     found = judge(dataset, scores, judged, threshold, settings)
     result = _result(found, checkpoint, dataset, temperature, threshold, settings)
-    for name, table in found.tables.items():
+    tables = found.tables | _errors(folder, dataset, replace(checkpoint, temperature=checkpoint.temperature * temperature), found, judged, progress)
+    for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table)
     write_json(folder / "metrics.json", result)
     if settings.save_model:
         save_checkpoint(folder / MODEL, replace(checkpoint, temperature=checkpoint.temperature * temperature, threshold=threshold.value))
     about = read_json(folder / "settings.json") | {"experiment": experiment.name}
-    evaluation_report(folder / "report.html", about, result, found.tables)
+    evaluation_report(folder / "report.html", about, result, tables)
     (folder / SCORES).unlink(missing_ok=True)
+
+
+def _errors(folder: Path, dataset: OpenDataset, calibrated: Checkpoint, found: Judged, judged: np.ndarray, progress: Progress) -> dict[str, pd.DataFrame]:
+    """The worst errors with their pictures and what the model looked at."""
+    cells = with_pictures(folder, dataset, worst_errors(found.tables["predictions"], judged))
+    cells, maps = with_heat_maps(folder, dataset, calibrated, cells, part(progress, 0.3, 0.5, 1.0))
+    return {"errors": error_table(cells), "heat_maps": maps}
 
 
 def _result(

@@ -103,10 +103,15 @@ def culture_table(dataset: OpenDataset, scores: np.ndarray, rows: np.ndarray, th
     cells = dataset.manifest.assign(
         called=scores >= threshold, scored=~np.isnan(scores), field=dataset.manifest["experiment"] + "/" + dataset.manifest["fov_id"]
     )
-    judged = cells.iloc[rows]
+    judged = cells.iloc[rows].assign(score=scores[rows])
     known = cells[cells["scored"] & (cells["split"] != "train") | cells.index.isin(judged.index)]
-    groups = dict(list(judged.assign(score=scores[rows]).groupby("sample", sort=False)))
-    table = [_culture_row(name, groups[name], known[known["sample"] != name]) for name in natsorted(groups, alg=ns.IGNORECASE)]
+    codes, names = pd.factorize(known["sample"])  # numbers are quick to pick out again and again, texts are not
+    others = pd.DataFrame(
+        {"sample": codes, "field": pd.factorize(known["field"])[0], "class": known["class"].to_numpy(dtype=int), "called": known["called"].to_numpy()}
+    )
+    places = {name: code for code, name in enumerate(names)}
+    groups = dict(list(judged.groupby("sample", sort=False)))
+    table = [_culture_row(name, groups[name], others[codes != places[name]]) for name in natsorted(groups, alg=ns.IGNORECASE)]
     return typed(pd.DataFrame(table, columns=list(EVALUATED_CULTURES)), EVALUATED_CULTURES)
 
 

@@ -23,6 +23,7 @@ POWERED: Final = "prediction-powered"
 FEW_FIELDS: Final = 3
 FEW_CELLS: Final = 50
 DRAWS: Final = 4000
+RATE_PRIOR: Final = (1.0, 29.0)  # of how alike a classifier errs within a culture (mean 0.03): less than how alike its cells are; see benchmarks/coverage.py
 _WORTHLESS: Final = 0.1  # sensitivity + specificity - 1 below which a correction divides by nearly nothing
 
 
@@ -93,7 +94,8 @@ def corrected_fraction(k: ArrayLike, n: ArrayLike, sensitivity: Rate, specificit
     if not cells or not sum(sensitivity.cells) or not sum(specificity.cells):
         return unknown
     rng = np.random.default_rng(seed)
-    called, sens, spec = (beta_binomial(*some).draw(DRAWS, rng) for some in ((counts, totals), _counted(sensitivity), _counted(specificity)))
+    known = beta_binomial(counts, totals), beta_binomial(*_counted(sensitivity), RATE_PRIOR), beta_binomial(*_counted(specificity), RATE_PRIOR)
+    called, sens, spec = (one.draw(DRAWS, rng) for one in known)
     usable = sens + spec - 1 > _WORTHLESS
     gain = sensitivity.value + specificity.value - 1
     if gain <= _WORTHLESS or usable.mean() < 0.95:

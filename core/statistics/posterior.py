@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, gammaln, logit
 
-CORRELATION_PRIOR: Final = (1.0, 9.0)  # Beta: most mass near 0, mean 0.1; chosen by benchmarks/coverage.py
+CORRELATION_PRIOR: Final = (1.0, 14.0)  # Beta: most mass near 0, mean 0.07; chosen by benchmarks/coverage.py
 SHARE_PRIOR: Final = 0.5  # Beta(1/2, 1/2), Jeffreys
 _CORRELATIONS: Final = np.geomspace(5e-4, 0.8, 28)
 _COARSE: Final = np.arange(-16, 16.01, 0.5)  # logit of the share
@@ -47,13 +47,15 @@ class Posterior:
         return float(self.mass @ self.shares)
 
 
-def beta_binomial(k: ArrayLike, n: ArrayLike) -> Posterior:
+def beta_binomial(k: ArrayLike, n: ArrayLike, prior: tuple[float, float] = CORRELATION_PRIOR) -> Posterior:
     """Posterior of the share of a culture from its fields (or of any clusters).
 
     Parameters
     ----------
     k, n : array-like of int, shape (clusters,)
         Cells that have the property and cells looked at, in each cluster. Clusters with ``n == 0`` say nothing.
+    prior : (float, float)
+        Beta distribution of the correlation of two cells of a cluster, before the clusters are seen.
 
     Returns
     -------
@@ -72,11 +74,11 @@ def beta_binomial(k: ArrayLike, n: ArrayLike) -> Posterior:
     """
     counts, totals = checked_counts(k, n)
     counts, totals = counts[totals > 0], totals[totals > 0]
-    rough = _marginal(_COARSE, _CORRELATIONS[::3], counts, totals)
+    rough = _marginal(_COARSE, _CORRELATIONS[::3], counts, totals, prior)
     inside = np.flatnonzero((np.cumsum(rough) > _NOTHING) & (np.cumsum(rough[::-1])[::-1] > _NOTHING))
     low, high = max(inside[0] - 1, 0), min(inside[-1] + 1, len(_COARSE) - 1)
     logits = np.linspace(_COARSE[low], _COARSE[high], _FINE)
-    return Posterior(expit(logits), _marginal(logits, _CORRELATIONS, counts, totals))
+    return Posterior(expit(logits), _marginal(logits, _CORRELATIONS, counts, totals, prior))
 
 
 def checked_counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
@@ -89,7 +91,7 @@ def checked_counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     return counts, totals
 
 
-def _marginal(logits: Floats, correlations: Floats, k: Floats, n: Floats) -> Floats:
+def _marginal(logits: Floats, correlations: Floats, k: Floats, n: Floats, prior: tuple[float, float]) -> Floats:
     """Mass on a regular grid of logits, summed over the correlation."""
     share = expit(logits)[:, None]
     strength = 1 / correlations - 1  # a + b of the beta distribution of the fields
@@ -98,12 +100,12 @@ def _marginal(logits: Floats, correlations: Floats, k: Floats, n: Floats) -> Flo
     for hits, cells in zip(k, n, strict=True):
         log += gammaln(a + hits) + gammaln(b + cells - hits) - gammaln(strength + cells)
     log += len(k) * (gammaln(strength) - gammaln(a) - gammaln(b))
-    log += SHARE_PRIOR * (np.log(share) + np.log(expit(-logits)[:, None])) + _log_prior(correlations)
+    log += SHARE_PRIOR * (np.log(share) + np.log(expit(-logits)[:, None])) + _log_prior(correlations, prior)
     mass = np.exp(log - log.max()).sum(axis=1)
     return np.asarray(mass / mass.sum())
 
 
-def _log_prior(correlations: Floats) -> Floats:
+def _log_prior(correlations: Floats, prior: tuple[float, float]) -> Floats:
     """Log prior mass on a grid that is regular in the logarithm of the correlation."""
-    first, second = CORRELATION_PRIOR
+    first, second = prior
     return np.asarray(first * np.log(correlations) + (second - 1) * np.log1p(-correlations))

@@ -1,46 +1,49 @@
-"""The cells that the classifier is most wrong about, as pictures."""
+"""The cells that the classifier is most wrong about, as pictures, with what it looked at."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.dataset.folders import picture_of
-from core.stages.datasets import open_dataset
-from core.workspace import Experiment, Product
-from pages.parts.dataset_pictures import contact_sheet
+from core.report import read_csv
+from core.tables import ERRORS
+from core.workspace import Product
 
-SHOWN = 12
+WIDTH_PX = 118
 
 
-def worst_errors(experiment: Experiment, product: Product, predictions: pd.DataFrame, threshold: float) -> None:
-    """Cells called senescent with the highest probability that are not, and the other way round."""
-    folder = experiment.path / "datasets" / str(product.settings.get("upstream", {}).get("dataset", ""))
-    for column, (words, rows) in zip(st.columns(2, gap="medium"), _wrong(predictions, threshold), strict=True):
+def worst_errors(product: Product, counts: dict[str, int]) -> None:
+    """Cells called senescent with the highest probability that are not, and the other way round; ``counts``: how many there are of each kind."""
+    if not (product.path / "errors.csv").is_file():
+        st.info("This evaluation was made by an earlier version, which kept no pictures. Evaluate again to see them.", icon=":material/image:")
+        return
+    _galleries(product.path, read_csv(product.path / "errors.csv", ERRORS), counts)
+
+
+@st.fragment
+def _galleries(folder: Path, errors: pd.DataFrame, counts: dict[str, int]) -> None:
+    heat = st.toggle(
+        "Show what the model looked at",
+        key=f"heat-{folder.name}",
+        help="Orange places speak for senescent, blue ones against it. The contributions of all places add up to what the model says (heat_maps.csv).",
+    )
+    for column, (kind, count) in zip(st.columns(2, gap="medium"), counts.items(), strict=True):
         with column:
-            st.markdown(f"**{words}**: {len(rows)} cells")
-            if rows.empty:
+            st.markdown(f"**{kind.capitalize()}**: {count} cells")
+            some = errors[errors["kind"] == kind]
+            if some.empty:
                 st.caption("None.")
-            elif not (folder / "manifest.csv").is_file():
-                st.caption("The dataset with their pictures is no longer there.")
-            else:
-                worst = rows.head(SHOWN)
-                st.image(sheet(folder, tuple(worst["cell_id"])), width="stretch", alt=words)
-                st.dataframe(worst[["cell_id", "sample", "senescence_probability"]], hide_index=True)
-    st.caption("The worst first, row by row. One marker is not the truth: some of these may be errors of the stain, its alignment or its threshold.")
+                continue
+            picture_row(folder, some, "heat_map" if heat else "picture", "senescence_probability")
+            st.dataframe(some[["cell_id", "sample", "senescence_probability"]], hide_index=True)
+    st.caption(
+        "The worst first, with the probability of being senescent. A place of a heat map is about 32 px of the crop wide and also sees what lies around it. "
+        "One marker is not the truth: some of these may be errors of the stain, its alignment or its threshold."
+    )
 
 
-def _wrong(predictions: pd.DataFrame, threshold: float) -> list[tuple[str, pd.DataFrame]]:
-    called, truth = predictions["senescence_probability"] >= threshold, predictions["class"] == 1
-    false = predictions[called & ~truth].sort_values("senescence_probability", ascending=False)
-    missed = predictions[~called & truth].sort_values("senescence_probability")
-    return [("Called senescent, not stained", false), ("Stained, not called senescent", missed)]
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def sheet(folder: Path, cells: tuple[str, ...]) -> np.ndarray:
-    """Pictures of the cells on one sheet, uint8 (Y, X)."""
-    dataset = open_dataset(folder)
-    places = {cell: i for i, cell in enumerate(dataset.manifest["cell_id"])}
-    return contact_sheet([picture_of(dataset.crops, places[cell], bits=8) for cell in cells if cell in places], row=4)
+def picture_row(folder: Path, cells: pd.DataFrame, column: str, value: str) -> None:
+    """Pictures side by side, each with a number under it."""
+    with st.container(horizontal=True, gap="small"):
+        for name, number, cell in zip(cells[column], cells[value], cells["cell_id"], strict=True):
+            st.image((folder / name).read_bytes(), caption=f"{number:.2f}", width=WIDTH_PX, alt=f"Cell {cell}")

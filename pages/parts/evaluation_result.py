@@ -8,8 +8,9 @@ import streamlit as st
 
 from core.report import read_csv, zip_product
 from core.report.words import interval, percent
-from core.tables import BASELINES, EVALUATED_CULTURES, METRICS, PREDICTIONS
+from core.tables import BASELINES, ERROR_KINDS, EVALUATED_CULTURES, METRICS, PREDICTIONS
 from core.workspace import Experiment, Product, read_json
+from pages.parts.evaluation_compare import compare_with
 from pages.parts.evaluation_errors import worst_errors
 from pages.parts.results import how_made
 from pages.parts.words import known
@@ -43,8 +44,8 @@ def show_evaluation(experiment: Experiment, product: Product) -> None:
         st.warning("\n".join(f"- {text}" for text in found["remarks"]))
     _headline(tables["metrics"])
     _downloads(experiment, product)
-    names = ["Threshold", "Curves", "Cultures", "Baselines", "Worst errors", "All numbers", "How it was made"]
-    threshold, curves, cultures, baselines, errors, numbers, made = st.tabs(names)
+    names = ["Threshold", "Curves", "Cultures", "Baselines", "Worst errors", "Compare", "All numbers", "How it was made"]
+    threshold, curves, cultures, baselines, errors, compared, numbers, made = st.tabs(names)
     with threshold:
         _threshold(found, tables, product.id)
     with curves:
@@ -55,12 +56,20 @@ def show_evaluation(experiment: Experiment, product: Product) -> None:
         st.markdown(found["baseline_sentence"])
         st.dataframe(tables["baselines"], hide_index=True)
     with errors:
-        worst_errors(experiment, product, tables["predictions"], found["threshold"]["value"])
+        worst_errors(product, _error_counts(found["confusion"]))
+    with compared:
+        compare_with(experiment, product)
     with numbers:
         st.dataframe(tables["metrics"].drop(columns="metric"), hide_index=True)
         st.code(found["classification_report"], language=None)
     with made:
         how_made(product, "evaluation")
+
+
+def _error_counts(confusion: list[dict[str, Any]]) -> dict[str, int]:
+    """How many cells of each of ``tables.ERROR_KINDS``, from the confusion matrix."""
+    negative, positive = confusion
+    return dict(zip(ERROR_KINDS, (int(negative["senescent"]), int(positive["not senescent"])), strict=True))
 
 
 def _headline(metrics: pd.DataFrame) -> None:

@@ -26,6 +26,7 @@ TITLES = {
     "assess": "Assessing",
     "dataset": "Building the dataset",
     "evaluate": "Evaluating",
+    "compare": "Comparing",
     "import_crops": "Taking over crops",
     "download": "Downloading",
     "tune": "Fine-tuning",

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.dataset.folders import png
 from core.jobs import JobStore
 from core.report import write_csv
 from core.settings import EvaluateSettings
 from core.stages.judging import judge
 from core.statistics.thresholds import choose_threshold
-from core.tables import MANIFEST, typed
+from core.tables import ERROR_KINDS, ERRORS, MANIFEST, typed
 from core.workspace import Experiment, publish, write_json
 
 Open = Callable[..., AppTest]
@@ -29,27 +30,43 @@ def dataset(experiment: Experiment) -> Experiment:
     return experiment
 
 
-@pytest.fixture
-def evaluation(dataset: Experiment) -> str:
-    """200 cells of 5 cultures, judged; the pictures of their dataset are gone."""
+def publish_evaluation(experiment: Experiment, name: str, skill: float, pictures: bool = True, cells: int = 200) -> str:
+    """Cells of 5 cultures, judged; the pictures of their dataset are gone."""
     rng = np.random.default_rng(0)
-    classes = (rng.random(200) < 0.4).astype(np.int64)
-    scores = np.clip(rng.beta(3, 4, 200) + 0.25 * classes, 0, 1)
-    table = pd.DataFrame({"cell_id": [f"f:{i}" for i in range(200)], "fov_id": "f", "sample": [f"MSC{i % 5}" for i in range(200)], "split": "test"})
-    manifest = typed(table.assign(**{"class": classes, "area_px": 100, "mean_intensity": 0.5, "label": range(200)}), MANIFEST)
+    classes = (rng.random(cells) < 0.4).astype(np.int64)
+    scores = np.clip(rng.beta(3, 4, cells) + skill * classes, 0, 1)
+    table = pd.DataFrame({"cell_id": [f"f:{i}" for i in range(cells)], "fov_id": "f", "sample": [f"MSC{i % 5}" for i in range(cells)], "split": "test"})
+    manifest = typed(table.assign(**{"class": classes, "area_px": 100, "mean_intensity": 0.5, "label": range(cells)}), MANIFEST)
     crops = SimpleNamespace(values=lambda i: (np.ones((4, 4), np.float32), np.ones((4, 4), bool)))
-    rows = {"test": np.arange(200), "train": np.arange(0), "validation": np.arange(0)}
+    rows = {"test": np.arange(cells), "train": np.arange(0), "validation": np.arange(0)}
     data = SimpleNamespace(path=Path("d"), manifest=manifest, crops=crops, classes=classes, rows=rows.__getitem__, statistics={})
     threshold = choose_threshold(classes, scores)
     found = judge(data, scores, rows["test"], threshold, EvaluateSettings(bootstrap=100))  # type: ignore[arg-type]
-    said = {name: getattr(found, name) for name in ("sentence", "remarks", "baseline_sentence", "agreement_sentence", "interval_sentence")}
-    with publish(dataset, "evaluations", "e", {}, upstream={"dataset": "d"}) as partial:
-        for name, one in found.tables.items():
-            write_csv(partial.path / f"{name}.csv", one)
+    said = {one: getattr(found, one) for one in ("sentence", "remarks", "baseline_sentence", "agreement_sentence", "interval_sentence")}
+    said |= {"confusion": found.tables["confusion"].to_dict("records"), "threshold": {"value": threshold.value, "why": threshold.why}}
+    with publish(experiment, "evaluations", name, {}, upstream={"dataset": "d"}, models={"classifier": {"name": f"model {name}"}}) as partial:
+        for one, content in found.tables.items():
+            write_csv(partial.path / f"{one}.csv", content)
+        if pictures:
+            write_errors(partial.path)
         more = {"warnings": ["The threshold was chosen on the very cells that are judged here."], "agreement": {}, "classification_report": "text"}
-        write_json(partial.path / "metrics.json", said | more | {"threshold": {"value": threshold.value, "why": threshold.why}})
+        write_json(partial.path / "metrics.json", said | more)
         (partial.path / "report.html").write_text("report", encoding="utf-8")
-    return "e"
+    return name
+
+
+def write_errors(folder: Path) -> None:
+    """One false positive with a dark picture and a bright heat map."""
+    (folder / "pictures").mkdir()
+    for name, grey in (("01.png", 10), ("01_heat.png", 250)):
+        (folder / "pictures" / name).write_bytes(png(np.full((8, 8), grey, np.uint8)))
+    one = {"kind": ERROR_KINDS[0], "rank": 1, "cell_id": "f:1", "senescence_probability": 0.9, "picture": "pictures/01.png", "heat_map": "pictures/01_heat.png"}
+    write_csv(folder / "errors.csv", typed(pd.DataFrame([one]), ERRORS))
+
+
+@pytest.fixture
+def evaluation(dataset: Experiment) -> str:
+    return publish_evaluation(dataset, "e", 0.25)
 
 
 def test_without_a_dataset_it_says_what_is_needed(open_page: Open, experiment: Experiment, words: Words) -> None:
@@ -77,7 +94,7 @@ def test_a_finished_evaluation_shows_verdict_warning_and_numbers(open_page: Open
     assert app.query_params["evaluation"] == evaluation
     assert "On 200 cells of 5 cultures" in words(app)
     assert "very cells that are judged" in app.error[0].value
-    assert "no longer there" in words(app)
+    assert "Called senescent, not stained" in words(app)
 
 
 def test_the_numbers_follow_the_slider(open_page: Open, dataset: Experiment, evaluation: str, words: Words) -> None:
@@ -86,3 +103,44 @@ def test_the_numbers_follow_the_slider(open_page: Open, dataset: Experiment, eva
     assert [one.value for one in app.metric if one.label == "Sensitivity"][-1].startswith("100")
     assert [one.value for one in app.metric if one.label == "Specificity"][-1].startswith("0")
     assert "choosing it on them" in words(app)
+
+
+def pictures_of(app: AppTest) -> list[str]:
+    """Addresses of the pictures on the page."""
+    return [image.url for element in app.get("image") for image in element.proto.imgs]
+
+
+def test_what_the_model_looked_at_takes_the_place_of_the_pictures(open_page: Open, dataset: Experiment, evaluation: str) -> None:
+    app = open_page("evaluate", experiment=dataset.name)
+    before = pictures_of(app)
+    assert len(before) == 1
+    app.toggle[0].set_value(True).run()
+    assert len(pictures_of(app)) == 1
+    assert pictures_of(app) != before
+
+
+def test_an_evaluation_of_an_earlier_version_says_why_it_has_no_pictures(open_page: Open, dataset: Experiment, words: Words) -> None:
+    publish_evaluation(dataset, "old", 0.25, pictures=False)
+    assert "made by an earlier version" in words(open_page("evaluate", experiment=dataset.name))
+
+
+def test_one_evaluation_has_nothing_to_compare_with(open_page: Open, dataset: Experiment, evaluation: str, words: Words) -> None:
+    assert "only evaluation of the experiment so far" in words(open_page("evaluate", experiment=dataset.name))
+
+
+def test_two_models_are_compared_and_the_comparison_is_kept(open_page: Open, dataset: Experiment, evaluation: str, click: Click, words: Words) -> None:
+    publish_evaluation(dataset, "better", 0.5)
+    app = open_page("evaluate", experiment=dataset.name, evaluation="better")
+    assert "Both models must have judged the same cells" in words(app)
+    app = click(app, "Compare")
+    assert "model better ranks cells better than model e by" in words(app)
+    assert len(dataset.products("comparisons")) == 1
+    again = open_page("evaluate", experiment=dataset.name, evaluation="better")
+    assert "model better ranks cells better than model e by" in words(again)
+
+
+def test_models_judged_on_other_cells_are_refused_and_the_page_stays(open_page: Open, dataset: Experiment, evaluation: str, click: Click, words: Words) -> None:
+    publish_evaluation(dataset, "fewer", 0.5, cells=150)
+    app = click(open_page("evaluate", experiment=dataset.name, evaluation="fewer"), "Compare")
+    assert any("wanted two evaluations of the same cells" in error.value for error in app.error)
+    assert "The command that does the same" in words(app)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ import core.stages.crop_scoring as scoring
 from core.__main__ import main
 from core.classifier.checkpoint import load_checkpoint
 from core.dataset.crops import cut_crops, normalise
+from core.dataset.folders import png
 from core.dataset.store import CropWriter, Scaling
 from core.errors import Cancelled, InputError
 from core.report import read_csv, write_csv
 from core.settings import EvaluateSettings
+from core.stages import judging
 from core.stages.crop_scoring import crop_for
 from core.stages.datasets import open_dataset
 from core.stages.evaluating import default_model, evaluate
-from core.tables import BASELINES, EVALUATED_CULTURES, MANIFEST, METRICS, PREDICTIONS, typed
+from core.stages.pictured import SHOWN
+from core.statistics.baselines import MORPHOLOGY
+from core.tables import BASELINES, ERROR_KINDS, ERRORS, EVALUATED_CULTURES, HEAT_MAPS, MANIFEST, METRICS, PREDICTIONS, typed
 from core.workspace import Experiment, publish, write_json
 
 CROP, FIELDS, CELLS = 24, 2, 20
@@ -171,6 +176,80 @@ def test_the_culture_trap_is_said(tmp_path: Path, model: Path, network: type[Sta
     assert "not better than culture only" in found["baseline_sentence"]
     assert "not been shown to see more than a simple number" in found["sentence"]
     assert found["baseline_sentence"].split(" (")[0] in (made / "report.html").read_text(encoding="utf-8")
+
+
+def trap_folder(root: Path) -> Path:
+    """Somebody else's pictures, ``SET/CLASS/CULTURE/picture``: a culture is of one class, and its cells differ from others by brightness alone."""
+    rng = np.random.default_rng(0)
+    for split, number in (("train", 4), ("val", 2), ("test", 4)):
+        for culture in range(number):
+            folder = root / split / ("not_senescent", "senescent")[culture % 2] / f"{split} {culture}"
+            folder.mkdir(parents=True)
+            for cell in range(CELLS):
+                one = np.zeros((CROP, CROP), np.uint8)
+                one[4:20, 4:20] = rng.normal(90 + 40 * (culture % 2), 6, (16, 16)).clip(1, 255)
+                (folder / f"{cell:02d}.png").write_bytes(png(one))
+    return root
+
+
+def test_the_culture_trap_in_a_folder_from_elsewhere(tmp_path: Path, model: Path, network: type[StandIn], monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the pictures to the report by the commands: a network that sees brightness is perfect, and the report does not believe it."""
+    monkeypatch.setattr(StandIn, "look", staticmethod(lambda crops: bright(crops / 20)))
+    folder, out = trap_folder(tmp_path / "theirs"), tmp_path / "trap"
+    assert main(["dataset", "--from-folder", str(folder), "--out", str(out), "--crop-size", str(CROP), "--intensity", "range"]) == 0
+    assert main(["evaluate", str(out), "--model", str(model), "--bootstrap", "200"]) == 0
+    [made] = Experiment(out).products("evaluations")
+    found = json.loads((made.path / "metrics.json").read_text(encoding="utf-8"))
+    assert found["metrics"][0]["value"] > 0.95
+    assert "not better than culture only" in found["baseline_sentence"]
+    assert "not been shown to see more than a simple number" in found["sentence"]
+    assert "the model is not better than culture only" in (made.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_baselines_are_fitted_on_training_cultures_alone(experiment: Path) -> None:
+    """Their scores of the judged cells do not move when the judged classes do."""
+    dataset = open_dataset(experiment / "datasets" / "d")
+    rows = dataset.rows("test")
+    before, _ = judging._baselines(dataset, rows)
+    turned = dataset.manifest.copy()
+    turned.loc[rows, "class"] = 1 - turned.loc[rows, "class"]
+    after, _ = judging._baselines(replace(dataset, manifest=turned), rows)
+    fitted = [MORPHOLOGY, "mean intensity only"]
+    assert set(fitted) <= set(before)
+    for name in fitted:
+        np.testing.assert_array_equal(before[name], after[name])
+    train = dataset.rows("train")
+    turned.loc[train, "class"] = 1 - turned.loc[train, "class"]
+    moved, _ = judging._baselines(replace(dataset, manifest=turned), rows)
+    assert not np.allclose(before[MORPHOLOGY], moved[MORPHOLOGY])
+
+
+def test_the_worst_errors_are_kept_with_what_the_model_looked_at(experiment: Path, model: Path, network: type[StandIn]) -> None:
+    made, _ = evaluated(experiment, model, rule="sensitivity", target=0.99)
+    errors, predictions = read_csv(made / "errors.csv", ERRORS), read_csv(made / "predictions.csv", PREDICTIONS)
+    wrong = predictions[predictions["predicted"] != predictions["class"]]
+    assert set(errors["cell_id"]) <= set(wrong["cell_id"])
+    false = errors[errors["kind"] == ERROR_KINDS[0]]
+    assert len(false) == min(SHOWN, (wrong["class"] == 0).sum())
+    assert false["senescence_probability"].iloc[0] == wrong.loc[wrong["class"] == 0, "senescence_probability"].max()
+    assert false["rank"].to_list() == list(range(1, len(false) + 1))
+    maps = read_csv(made / "heat_maps.csv", HEAT_MAPS)
+    assert set(maps["cell_id"]) == set(errors["cell_id"])
+    for name in (*errors["picture"], *errors["heat_map"]):
+        assert (made / name).stat().st_size
+    html = (made / "report.html").read_text(encoding="utf-8")
+    assert html.count("data:image/jpeg") == 2 * len(errors)
+    assert "Show what the model looked at" in html
+
+
+def test_the_heat_map_of_a_cell_is_that_of_the_calibrated_model(experiment: Path, classifier_file: Callable[..., Path]) -> None:
+    """Without a stand-in: the contributions and the bias add up to the logit of the probability in the table."""
+    file = classifier_file(crop_px=CROP, mean=0.39, std=0.04, intensity="range", pixel_size_um=None)
+    made, _ = evaluated(experiment, file, split="validation")
+    errors, maps = read_csv(made / "errors.csv", ERRORS), read_csv(made / "heat_maps.csv", HEAT_MAPS)
+    assert len(errors)
+    logits = maps.groupby("cell_id", sort=False)["contribution"].sum()[errors["cell_id"]].to_numpy(float) + errors["bias"].to_numpy(float)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), errors["senescence_probability"].to_numpy(float), atol=1e-4)
 
 
 def test_the_threshold_comes_from_validation(experiment: Path, model: Path, network: type[StandIn]) -> None:
