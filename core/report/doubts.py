@@ -48,6 +48,22 @@ def uncertain_words(row: Mapping[str, Any]) -> str:
     return f"{grouped(n)} uncertain: {interval(row['fraction_uncertain_low'], row['fraction_uncertain_high'])} if all were one or the other"
 
 
+def quality_section(settings: Mapping[str, Any], fields: pd.DataFrame) -> dict[str, Any] | None:
+    """What the report's section shows beside the tables; None for an assessment from before there was such a thing."""
+    if "learned" not in _classifier(settings):
+        return None
+    learned, um = learned_of(settings), in_um(settings)
+    rows = [row | {"measures": [measure(column, row[column], um) for column in NAMES]} for row in fields.to_dict("records")]
+    return {
+        "learned": learned,
+        "not_said": NOT_SAID,
+        "band": (settings.get("settings") or {}).get("uncertain"),
+        "names": list(NAMES.values()),
+        "usual": [measured_range(column, learned or {}, um) for column in NAMES],
+        "rows": rows,
+    }
+
+
 def measure(column: str, value: Any, in_um: bool = False) -> str:
     """A value of a column of ``tables.MEASURED_FLAGS`` as people read it; unknown is an en dash."""
     if pd.isna(value):
