@@ -22,6 +22,7 @@ from core.errors import InputError
 AXES: Final = 64
 INSIDE: Final = 0.99  # share of like cells, and of like fields, that count as like
 LEAST_FIELDS: Final = 3  # fewer do not show how fields differ
+SLACK: Final = 0.02  # relative difference of a median that is none, also where all fields were the same
 _TINY: Final = 1e-12
 Floats = NDArray[np.float64]
 
@@ -143,7 +144,7 @@ def _range(logs: Floats) -> tuple[float, float]:
 
     n = len(logs)
     reach = float(t.ppf((1 + INSIDE) / 2, n - 1)) * float(logs.std(ddof=1)) * np.sqrt(1 + 1 / n)
-    middle = float(logs.mean())
+    middle, reach = float(logs.mean()), max(reach, SLACK)
     low, high = min(float(logs.min()), middle - reach), max(float(logs.max()), middle + reach)
     return float(np.exp(low)), float(np.exp(high))
 

@@ -110,6 +110,11 @@ def test_a_range_is_of_fields_and_not_of_cells() -> None:
     assert values.min() < low < 1 < high < values.max()
 
 
+def test_fields_that_are_all_the_same_leave_some_room() -> None:
+    low, high = field_ranges({"focus": np.full(9, 0.3)}, np.arange(9))["focus"]
+    assert (low, high) == (pytest.approx(0.294, abs=1e-3), pytest.approx(0.306, abs=1e-3))
+
+
 def test_what_is_not_known_has_no_range() -> None:
     fields = np.arange(6) // 2
     numbers = {"known": np.ones(6), "unknown": np.full(6, np.nan), "partly": [1, 1, 2, 2, np.nan, np.nan], "zero": np.zeros(6)}
