@@ -30,6 +30,8 @@ HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 MOST_STREAMS: Final = 8  # samples at work at once; each holds its own activations
 TORCH_BATCH: Final = 8
 NAMES: Final = ("network.xml", "network.bin")
+NO_BF16: Final = "fast is not possible here: this processor has no bfloat16 arithmetic"
+ONLY_PROCESSORS: Final = "the fast choice is for processors and changes nothing on"  # and the device
 
 
 class Compiled:

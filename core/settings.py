@@ -53,7 +53,14 @@ class AssessSettings:
 
     classifier: str = setting(EMBEDDED_CLASSIFIER, "Classifier", "A name from the model library or a checkpoint file.", kind="classifier")
     threshold: float = setting(-1.0, "Decision threshold", "Senescent at or above this probability; -1: the one stored with the model.", low=-1, high=1)
+    uncertain: float = setting(0.1, "Uncertain within", "Cells this near the decision threshold are counted as uncertain too; 0: none.", low=0, high=0.5)
     min_area_um2: float = setting(0.0, "Smallest scored cell (µm²)", "Smaller cells are excluded as 'too small'; 0: none.", low=0, high=100_000)
+    precision: str = setting(
+        "exact",
+        "Scoring precision",
+        "exact: fp32. fast: bfloat16, some times quicker on a processor that has it; on others it stays exact, and the result says so.",
+        choices=("exact", "fast"),
+    )
     bootstrap: int = setting(2000, "Bootstrap samples", "Resamplings of fields for the interval of a culture of 20 or more fields.", low=100, high=100_000)
     seed: int = setting(0, "Seed", "Makes the bootstrap repeatable.", low=0, high=2**31 - 1)
     decimal_comma: bool = setting(False, "CSV with decimal comma", "Semicolons between columns and a comma in numbers, for Excel in many European languages.")

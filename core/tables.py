@@ -138,8 +138,18 @@ ASSESSED_CELLS: Final[Mapping[str, str]] = {
     "exclusion_reason": "str",  # "" where scored, else one of EXCLUSIONS
     "senescence_probability": "Float64",
     "senescent": "Int64",  # 1 senescent, 0 not, empty where excluded
+    "uncertain": "Int64",  # 1 within the abstain band around the threshold, 0 not, empty where excluded
+    "brightness": "Float64",  # mean grey value in share of the camera's white
+    "focus": "Float64",  # share of the cell's contrast in fine detail, at the classifier's pixel size; empty where excluded
+    "training_distance": "Float64",  # from the training cells; above 1: farther than held-out cells. Empty where the model does not know
 }
 EXCLUSIONS: Final = ("touches border", "too small", "no contrast")
+
+UNCERTAIN: Final[Mapping[str, str]] = {  # of a field or a culture
+    "n_uncertain": "Int64",  # scored cells within the abstain band around the threshold; they are called all the same
+    "fraction_uncertain_low": "Float64",  # senescent fraction if no uncertain cell were senescent,
+    "fraction_uncertain_high": "Float64",  # and if every one were
+}
 
 ASSESSED_FIELDS: Final[Mapping[str, str]] = {
     "fov_id": "str",
@@ -161,6 +171,32 @@ ASSESSED_FIELDS: Final[Mapping[str, str]] = {
     "ci_high": "Float64",
     "ci_method": "str",
     "confluence": "Float64",
+    **UNCERTAIN,
+    "excluded_fraction": "Float64",  # n_excluded / n_cells
+    "brightness": "Float64",  # medians over the scored cells
+    "focus": "Float64",
+    "median_area": "Float64",  # of the cells: µm² where the classifier has a pixel size, else px²
+    "training_distance": "Float64",
+    "n_unlike": "Int64",  # scored cells with a training_distance above 1
+    "flags": "str",  # those of FLAGS that hold, joined by "; "
+}
+FLAGS: Final[Mapping[str, str]] = {  # what may be wrong with a field, and what that means
+    "unlike training": "more cells than chance allows look unlike those that the model learned from",
+    "blurred": "less fine detail than in the training images",
+    "grainy": "more fine detail than in the training images",
+    "dark": "darker than the training images",
+    "bright": "brighter than the training images",
+    "sparse": "fewer cells on the area than in the training images",
+    "dense": "more cells on the area than in the training images",
+    "small cells": "smaller cells than in the training images",
+    "large cells": "larger cells than in the training images",
+    "many left out": "more than half of the outlined cells could not be scored",
+}
+MEASURED_FLAGS: Final[Mapping[str, tuple[str, str]]] = {  # column of ASSESSED_FIELDS -> the flag below and above the training range
+    "focus": ("blurred", "grainy"),
+    "brightness": ("dark", "bright"),
+    "confluence": ("sparse", "dense"),
+    "median_area": ("small cells", "large cells"),
 }
 
 ASSESSED_SAMPLES: Final[Mapping[str, str]] = {
@@ -177,6 +213,9 @@ ASSESSED_SAMPLES: Final[Mapping[str, str]] = {
     "ci_low": "Float64",
     "ci_high": "Float64",
     "ci_method": "str",
+    **UNCERTAIN,
+    "n_unlike": "Int64",  # scored cells unlike the training cells
+    "n_flagged": "Int64",  # fields with a quality flag
 }
 
 STAINED_FIELDS: Final[Mapping[str, str]] = {  # of a stain measurement: one row a measured field

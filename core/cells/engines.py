@@ -14,7 +14,7 @@ import numpy as np
 
 from core.cells.weights import WIDTHS, Weights
 from core.errors import InputError
-from core.inference import Compiled, Precision, compiled, has_bf16
+from core.inference import NO_BF16, ONLY_PROCESSORS, Compiled, Precision, compiled, has_bf16
 
 Speed = Literal["exact", "fast"]
 ARCHITECTURE: Final = "cellpose3-cpnet-2"  # of the exported network: another number where `flows_only` changes
@@ -119,8 +119,8 @@ def _precision(device: str, speed: Speed) -> tuple[Precision, str]:
     if checked_speed(speed) == "exact":
         return "fp32", ""
     if device != "cpu":
-        return "fp32", f" (the fast choice is for processors and changes nothing on {device})"
-    return ("bf16", "") if has_bf16() else ("fp32", " (fast is not possible here: this processor has no bfloat16 arithmetic)")
+        return "fp32", f" ({ONLY_PROCESSORS} {device})"
+    return ("bf16", "") if has_bf16() else ("fp32", f" ({NO_BF16})")
 
 
 class _OnDevice(Compiled):

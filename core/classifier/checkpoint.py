@@ -5,13 +5,14 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
 
 from core.classifier.network import ARCHITECTURES, CROP_PX, architecture_of, build_network
+from core.classifier.reference import Reference, from_plain
 from core.errors import InputError
 
 FORMAT: Final = "senescope-classifier/1"
@@ -35,6 +36,7 @@ class Checkpoint:
     state: dict[str, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
     padding_px: int | None = None  # size that the network's padding was built for, where it is not ``crop_px``
     temperature: float = 1.0  # logits are divided by it before anything else; fitted on validation cells
+    reference: Reference | None = field(default=None, repr=False, compare=False)  # what its training images looked like; None: the file does not say
 
     def network(self) -> torch.nn.Module:
         """The network with these weights, in evaluation mode, float32, on the CPU."""
@@ -49,7 +51,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, half: bool = False) -> N
     Running variances larger than float16 holds stay in float32.
     """
     state = {key: _halved(value) if half else value for key, value in checkpoint.state.items()}
-    content = asdict(Checkpoint(**{**vars(checkpoint), "state": {}})) | {"format": FORMAT, "state": state}
+    content = asdict(replace(checkpoint, state={}, reference=None)) | {"format": FORMAT, "state": state}
+    content["reference"] = checkpoint.reference.plain() if checkpoint.reference else None
     content["class_names"] = list(checkpoint.class_names)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -130,10 +133,16 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
         raise InputError(f"{path}: wanted format {FORMAT}, found {found!r}. A newer Senescope may read it.")
     try:
         content["class_names"] = tuple(content["class_names"])
+        reference = content.pop("reference", None)  # files of before have none
         checkpoint = Checkpoint(**content)
     except (TypeError, KeyError) as error:
         raise InputError(f"{path}: wanted the fields of {FORMAT}, found others ({error}).") from error
     _checked(path, checkpoint.state)
+    if reference is not None:
+        try:
+            checkpoint = replace(checkpoint, reference=from_plain(reference, checkpoint.state["_fc.weight"].shape[1]))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}. The file is damaged.") from error
     if not 0 < checkpoint.temperature < float("inf"):
         raise InputError(f"{path}: wanted a temperature above 0, found {checkpoint.temperature}.")
     return _complete(path, checkpoint)

@@ -54,6 +54,21 @@ def build_network(
     return network
 
 
+class WithFeatures(torch.nn.Module):
+    """An EfficientNet in evaluation mode that also shows what its last layer sees: (N, 1, S, S) -> (N, 1 + D).
+
+    Column 0 is the logit, the others are the pooled features, so that one pass gives both.
+    """
+
+    def __init__(self, network: EfficientNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.network._avg_pooling(self.network.extract_features(x)).flatten(start_dim=1)
+        return torch.cat([self.network._fc(features), features], dim=1)
+
+
 def architecture_of(state: Mapping[str, torch.Tensor]) -> str | None:
     """The EfficientNet that a state dict belongs to, by its shapes; None where it is none of B0 to B7."""
     stem, head = state.get("_conv_stem.weight"), state.get("_fc.weight")

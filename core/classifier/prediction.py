@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from core.classifier.checkpoint import Checkpoint
 from core.classifier.devices import best_device, bf16_is_quick, chosen_precision, is_out_of_memory, memory_order
+from core.classifier.network import ARCHITECTURES, WithFeatures
 from core.errors import InputError
 from core.progress import Progress, silent
 
@@ -57,7 +58,7 @@ class Classifier:
         self.device = torch.device(device or best_device())
         self.precision = chosen_precision(precision, self.device)
         self.about = f"pytorch {torch.__version__.split('+')[0]} {self.precision} on {self.device.type}"
-        network = folded(checkpoint.network())
+        network = WithFeatures(folded(checkpoint.network()))
         self._compiled = self._quick(network, precision, engine) if self.device.type == "cpu" and engine != "pytorch" else None
         self._network = None if self._compiled else network.to(self.device, memory_format=memory_order(self.device))  # type: ignore[call-overload]
         self._batch = self._first_batch()
@@ -72,12 +73,18 @@ class Classifier:
         InputError
             The crops have another size than the model's.
         """
+        return self.predict_with_features(crops, progress)[0]
+
+    def predict_with_features(self, crops: NDArray[np.float32], progress: Progress = silent) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same probabilities (N,) float32 and, from the same pass, what the last layer sees of each crop: (N, D) float32."""
         size = self.checkpoint.crop_px
         if crops.ndim != 3 or crops.shape[1:] != (size, size):
             raise InputError(f"Crops: wanted shape (N, {size}, {size}) for this classifier, found {crops.shape}.")
-        logits = np.array([float(one) for one in self._logits(crops, progress)], np.float32)
-        probabilities: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(logits) / self.checkpoint.temperature).numpy()
-        return probabilities
+        out = np.zeros((len(crops), 1 + ARCHITECTURES[self.checkpoint.architecture][2]), np.float32)
+        for row, found in enumerate(self._outputs(crops, progress)):
+            out[row] = found
+        probabilities: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(out[:, 0].copy()) / self.checkpoint.temperature).numpy()
+        return probabilities, out[:, 1:]
 
     def predict_batches(self, batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Probabilities batch by batch, so that the crops of a field need never lie in memory together."""
@@ -88,7 +95,7 @@ class Classifier:
         """The network compiled by OpenVINO; None where PyTorch does the work, and ``about`` says why."""
         from core.inference import compiled
 
-        size, name = self.checkpoint.crop_px, f"{self.checkpoint.architecture} classifier {self.checkpoint.padding_px}"
+        size, name = self.checkpoint.crop_px, f"{self.checkpoint.architecture} classifier with features {self.checkpoint.padding_px}"
         found = compiled(network, (1, 1, size, size), precision, name)
         self.about = found.about
         if found.about.startswith("openvino"):
@@ -97,14 +104,16 @@ class Classifier:
             raise InputError(f"Engine: wanted OpenVINO, found {found.about}. Install it (pip install openvino), or use PyTorch.")
         return None
 
-    def _logits(self, crops: NDArray[np.float32], progress: Progress) -> Iterator[float]:
+    def _outputs(self, crops: NDArray[np.float32], progress: Progress) -> Iterator[NDArray[np.float32]]:
+        """Logit and features of each crop: (1 + D,)."""
+
         def said(done: int) -> None:
             progress(done, len(crops), f"cell {done + 1} of {len(crops)}")
 
         if self._compiled is not None:
-            for done, logit in enumerate(self._compiled.stream(np.asarray(crop, np.float32)[None] for crop in crops)):
+            for done, one in enumerate(self._compiled.stream(np.asarray(crop, np.float32)[None] for crop in crops)):
                 said(done)
-                yield float(logit[0])
+                yield one
             return
         start = 0
         while start < len(crops):
@@ -115,20 +124,20 @@ class Classifier:
                 start += len(some)
 
     def _computed(self, crops: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Logits of one batch by PyTorch; None, and a smaller batch from now on, where it does not fit into memory."""
+        """Logits and features of one batch by PyTorch; None, and a smaller batch from now on, where it does not fit into memory."""
         assert self._network is not None
         x = torch.from_numpy(np.ascontiguousarray(crops, np.float32))[:, None]
         half = torch.float16 if self.precision == "fp16" else torch.bfloat16
         try:
             x = x.to(self.device, memory_format=memory_order(self.device))
             with torch.inference_mode(), torch.autocast(self.device.type, half, enabled=self.precision != "fp32"):
-                logits: NDArray[np.float32] = self._network(x)[:, 0].float().cpu().numpy()
+                found: NDArray[np.float32] = self._network(x).float().cpu().numpy()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(crops) == 1:
                 raise
             self._batch = max(1, len(crops) // 2)
             return None
-        return logits
+        return found
 
     def _first_batch(self) -> int:
         """Crops at once, by the memory that is free."""

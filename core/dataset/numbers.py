@@ -38,6 +38,12 @@ def mean_intensities(index: NDArray[np.void]) -> NDArray[np.float64]:
     return np.divide(index["total"], index["n"], out=np.full(len(index), np.nan), where=index["n"] > 0)
 
 
+def mean_exposures(index: NDArray[np.void]) -> NDArray[np.float64]:
+    """Mean grey value of each cell over its pixels in the crop, in share of the camera's white, however intensities were scaled: (N,)."""
+    found = (mean_intensities(index) * np.where(np.isfinite(index["spread"]), index["spread"], 0.0) + index["centre"]) / index["full_scale"]
+    return np.asarray(found, np.float64)
+
+
 def class_counts(manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Cells of each class in each set: {"train": {"0": n, "1": n}, ...}; every set and class is named."""
     return {split: {str(c): int(((manifest["split"] == split) & (manifest["class"] == c)).sum()) for c in (0, 1)} for split in SPLITS}

@@ -29,6 +29,7 @@ from core.classifier.network import build_network
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
 from core.classifier.training import Batches, FitSettings, fit, reestimate_statistics, score
 from core.dataset.crops import cut_crops, normalise, scale_intensity
+from core.recipes.demo_reference import demo_reference
 from core.recipes.describing import write_description
 from core.statistics.calibration import apply_temperature, fit_temperature
 
@@ -87,10 +88,7 @@ class Cells:
 
 def simulated_cells(seed: int, pixel_um: float, masks_vary: bool) -> Cells:
     """The cells of one simulated field that do not touch its border."""
-    from core.simulate import simulate_field
-
-    rng = np.random.default_rng(seed)
-    field = simulate_field(seed, 1024, prevalence=float(rng.uniform(0.15, 0.7)), pixel_size_um=pixel_um, size_factor=float(rng.uniform(0.8, 1.25)), stain=False)
+    field, rng = drawn_field(seed, pixel_um)
     cells = field.cells[~field.cells.touches_border]
     image = normalise(scale_intensity(field.phase, "field", 2**field.bits - 1), MEAN, SPREAD)
     ids = cells.label.to_numpy()
@@ -100,6 +98,15 @@ def simulated_cells(seed: int, pixel_um: float, masks_vary: bool) -> Cells:
     for k, labels in enumerate(variants):
         crops[choice == k] = cut_crops(image, labels, ids[choice == k], CROP_PX, scale=pixel_um / PIXEL_UM)
     return Cells(crops, cells.senescent.to_numpy(), cells.area_px.to_numpy() * pixel_um**2, cells.evidence.to_numpy(), np.full(len(cells), seed))
+
+
+def drawn_field(seed: int, pixel_um: float) -> tuple[Any, np.random.Generator]:
+    """One simulated field (``core.simulate.SimulatedField``), and the random numbers that go on from it."""
+    from core.simulate import simulate_field
+
+    rng = np.random.default_rng(seed)
+    prevalence, size_factor = float(rng.uniform(0.15, 0.7)), float(rng.uniform(0.8, 1.25))
+    return simulate_field(seed, 1024, prevalence=prevalence, pixel_size_um=pixel_um, size_factor=size_factor, stain=False), rng
 
 
 def outlines(labels: np.ndarray) -> list[np.ndarray]:
@@ -244,6 +251,7 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
     )
     out.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out / "weights.pt", checkpoint, half=True)
+    checkpoint = replace(checkpoint, reference=demo_reference(load_checkpoint(out / "weights.pt")))
     published = load_checkpoint(out / "weights.pt").network()  # what is scored is what is published, half precision and all
     classes, raw = probabilities(published, test, bf16)
     scores = test_scores(test, classes, apply_temperature(raw, temperature), threshold)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.report.doubts import doubts
 from core.report.words import count, culture
 
 FEW_FIELDS, FEW_CELLS = 3, 50
@@ -21,7 +22,7 @@ def cautions(
         found += _simulated(settings.get("models") or {})
     if "pixel size" not in said:
         found += _pixel_size(cells)
-    return [*found, *_failed(fields, failures), *_few(samples)]
+    return [*found, *doubts(settings, fields), *_failed(fields, failures), *_few(samples)]
 
 
 def _simulated(models: Mapping[str, Any]) -> Iterable[str]:

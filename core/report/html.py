@@ -15,6 +15,7 @@ from natsort import natsort_keygen, ns
 from core.errors import InputError
 from core.report import words
 from core.report.cautions import cautions
+from core.report.doubts import quality_section
 from core.report.overlay import OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT, jpeg, shrunk
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, EXCLUSIONS, FAILURES, typed
 
@@ -62,7 +63,7 @@ def html_report(
     context = {
         "title": str(settings.get("experiment") or settings.get("id") or "Assessment"),
         "about": {"id": settings.get("id"), "threshold": words.decision_threshold(settings)}
-        | {key: settings.get(key) or {} for key in ("settings", "upstream", "versions")},
+        | {key: settings.get(key) or {} for key in ("settings", "upstream", "versions", "engines")},
         "models": _models(settings.get("models")),
         "date": _date(settings.get("created")),
         "totals": {c: words.grouped(fields[c].sum()) for c in ("n_cells", "n_scored", "n_excluded", "n_senescent")},
@@ -72,6 +73,7 @@ def html_report(
         "sample_columns": _used(samples, ("role", "passage", "condition")),
         "field_columns": _used(fields, ("passage", "condition", "well", "time_h")),
         "exclusions": _exclusions(fields),
+        "quality": quality_section(settings, fields),
         "failures": failures.to_dict("records"),
         "figures": list(_figures(settings, samples, fields, cells)),
         "cultures": _pictures(samples, fields, overlays),

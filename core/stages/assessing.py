@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.classifier.checkpoint import load_checkpoint
+from core.classifier.checkpoint import Checkpoint, load_checkpoint
+from core.classifier.speed import checked_precision
 from core.errors import InputError
 from core.fields import FieldOfView
 from core.images import grey, read_labels
@@ -16,8 +17,9 @@ from core.report import html_report, jpeg, overlay, read_csv, write_csv
 from core.settings import AssessSettings, SegmentSettings
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
 from core.stages.scoring import Scorer, decision_threshold
-from core.stages.segmenting import segment
+from core.stages.segmenting import note_engine, segment
 from core.statistics import field_table, sample_table
+from core.statistics.quality import with_doubts, with_quality
 from core.tables import ASSESSED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json
 
@@ -53,6 +55,7 @@ def assess(
     model = find_model(settings.classifier, "classifier")  # a wrong name is refused before an hour of segmentation
     assert model.path is not None  # find_model refuses what is not there
     checkpoint = load_checkpoint(model.path)
+    checked_precision(settings.precision)
     if segmentation_id is None:
         segmentation = experiment.product("segmentations", segment(path, segmenting, None, part(progress, 0, SEGMENT_SHARE, 1.0)).name)
     else:
@@ -67,7 +70,7 @@ def assess(
     about = {
         "command": _command(path, settings, segmenting, segmentation_id),
         "upstream": {"segmentation": segmentation.id},
-        "models": {"classifier": model.record() | {"threshold": decision_threshold(settings, checkpoint)}, **segmentation.settings.get("models", {})},
+        "models": {"classifier": model.record() | _about(settings, checkpoint), **segmentation.settings.get("models", {})},
         "seed": settings.seed,
         "inputs": payload["inputs"],
     }
@@ -81,6 +84,13 @@ def assess(
         return ready.path
     progress(1.0, 1.0, "done")
     return partial.final
+
+
+def _about(settings: AssessSettings, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the record says of the classifier beside its name; ``learned`` is None where its file does not say what it learned from."""
+    learned = checkpoint.reference.summary() if checkpoint.reference else None
+    kept = {"intensity": checkpoint.intensity, "pixel_size_um": checkpoint.pixel_size_um}
+    return {"threshold": decision_threshold(settings, checkpoint), **kept, "learned": learned}
 
 
 def _command(path: Path, settings: AssessSettings, segmenting: SegmentSettings, segmentation_id: str | None) -> str:
@@ -126,6 +136,7 @@ def _score_field(
     table = scorer.score(fov, picture, labels, cells, progress)
     (folder / "overlays" / f"{fov.fov_id}.jpg").write_bytes(jpeg(overlay(grey(picture), labels, table), OVERLAY_SIDE_PX))
     (folder / NOTES).write_text("\n".join(scorer.notes), encoding="utf-8", newline="\n")
+    note_engine(folder, scorer.classifier.about)
     write_csv(folder / "parts" / f"{fov.fov_id}.csv", table)  # last: its presence says that the field is finished
 
 
@@ -135,8 +146,9 @@ def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer
     order = {fov_id: i for i, fov_id in enumerate(described["fov_id"])}
     cells = pd.concat([read_csv(file, ASSESSED_CELLS) for file in sorted(parts, key=lambda p: order.get(p.stem, -1))], ignore_index=True)
     described = described[described["fov_id"].isin([p.stem for p in parts])]
-    fields = field_table(cells, described)
-    samples = sample_table(fields, bootstrap=scorer.settings.bootstrap, seed=scorer.settings.seed)
+    reference = scorer.checkpoint.reference
+    fields = with_quality(field_table(cells, described), cells, reference.summary() if reference else None, scorer.checkpoint.pixel_size_um)
+    samples = with_doubts(sample_table(fields, bootstrap=scorer.settings.bootstrap, seed=scorer.settings.seed), fields)
     failures = read_csv(folder / "failures.csv", FAILURES)
     comma = scorer.settings.decimal_comma
     for name, table in (("cells", cells), ("fields", fields), ("samples", samples), ("failures", failures)):

@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 
 from core.classifier.checkpoint import Checkpoint
-from core.classifier.prediction import Classifier
+from core.classifier.focus import sharpness
+from core.classifier.speed import PacedClassifier, checked_precision
 from core.dataset.crops import iterate_crops, normalise, scale_intensity
 from core.fields import FieldOfView
 from core.images import Picture, full_scale, grey
 from core.progress import Progress
 from core.settings import AssessSettings
+from core.statistics.quality import is_uncertain
 from core.tables import ASSESSED_CELLS, typed
 
 BATCH = 8
+SCORES = ("senescence_probability", "senescent", "uncertain", "focus", "training_distance")  # columns that only a scored cell has
 
 
 def decision_threshold(settings: AssessSettings, checkpoint: Checkpoint) -> float:
@@ -31,7 +34,7 @@ class Scorer:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.classifier = Classifier(self.checkpoint)
+        self.classifier = PacedClassifier(self.checkpoint, checked_precision(self.settings.precision))
         self.threshold = decision_threshold(self.settings, self.checkpoint)
 
     def score(self, fov: FieldOfView, picture: Picture, labels: np.ndarray, cells: pd.DataFrame, progress: Progress) -> pd.DataFrame:
@@ -42,16 +45,18 @@ class Scorer:
         image = grey(picture)
         pixel_size = fov.pixel_size_um or picture.pixel_size_um
         table = self._described(fov, cells, pixel_size)
-        table["exclusion_reason"] = self._reasons(table, image, labels)
+        mean, variance = _moments(image, labels)
+        table["brightness"] = mean[table["label"].to_numpy(dtype=np.int64)] / full_scale(picture)
+        table["exclusion_reason"] = self._reasons(table, variance, float(np.abs(image).max()))
         table["excluded"] = table["exclusion_reason"] != ""
         scored = table["exclusion_reason"].to_numpy() == ""
-        table["senescence_probability"] = pd.array([pd.NA] * len(table), dtype="Float64")
-        table["senescent"] = pd.array([pd.NA] * len(table), dtype="Int64")
+        for column in SCORES:
+            table[column] = pd.array([pd.NA] * len(table), dtype=ASSESSED_CELLS[column])
         if scored.any():
             ids = table.loc[scored, "label"].to_numpy(dtype=np.int64)
-            probability = self._probabilities(image, full_scale(picture), labels, ids, self._scale(pixel_size), progress)
-            table.loc[scored, "senescence_probability"] = probability
-            table.loc[scored, "senescent"] = (probability >= self.threshold).astype(int)
+            found = self._scores(image, full_scale(picture), labels, ids, self._scale(pixel_size), progress)
+            for column, values in found.items():
+                table.loc[scored, column] = values
         return typed(table[list(ASSESSED_CELLS)], ASSESSED_CELLS)
 
     def _described(self, fov: FieldOfView, cells: pd.DataFrame, pixel_size: float | None) -> pd.DataFrame:
@@ -63,14 +68,9 @@ class Scorer:
         table["area_um2"] = table["area_px"].astype("Float64") * (pd.NA if pixel_size is None else pixel_size**2)
         return table
 
-    def _reasons(self, table: pd.DataFrame, image: np.ndarray, labels: np.ndarray) -> list[str]:
-        """Why a cell is not scored, or an empty text; one pass over the field."""
-        index = labels.ravel()
-        count = np.maximum(np.bincount(index), 1)
-        centred = (image - image.mean(dtype=np.float64)).ravel()
-        mean = np.bincount(index, weights=centred) / count
-        variance = np.bincount(index, weights=centred.astype(np.float64) ** 2) / count - mean**2
-        flat = variance <= 1e-12 * max(1.0, float(np.abs(image).max())) ** 2
+    def _reasons(self, table: pd.DataFrame, variance: np.ndarray, largest: float) -> list[str]:
+        """Why a cell is not scored, or an empty text; ``variance`` by label, ``largest`` absolute value of the image."""
+        flat = variance <= 1e-12 * max(1.0, largest) ** 2
         small = table["area_um2"].fillna(np.inf).to_numpy(dtype=float) < self.settings.min_area_um2
         return [
             "touches border" if border else "too small" if tiny else "no contrast" if flat[label] else ""
@@ -92,16 +92,24 @@ class Scorer:
             self.note(f"Images have {pixel_size:.3g} µm/px, the classifier was trained at {trained:.3g}: more than a factor of two apart. Crops were rescaled.")
         return pixel_size / trained
 
-    def _probabilities(self, image: np.ndarray, full: float, labels: np.ndarray, ids: np.ndarray, scale: float, progress: Progress) -> np.ndarray:
+    def _scores(self, image: np.ndarray, full: float, labels: np.ndarray, ids: np.ndarray, scale: float, progress: Progress) -> dict[str, np.ndarray]:
+        """The columns ``SCORES`` of the cells ``ids``; without a reference in the classifier's file there is no training distance."""
         scaled = scale_intensity(image, self.checkpoint.intensity, full)
         normal = normalise(scaled, *self._statistics(scaled, labels, ids))
-        out: list[np.ndarray] = []
-        done = 0
+        reference, parts, done = self.checkpoint.reference, list[tuple[np.ndarray, ...]](), 0
         for crops in iterate_crops(normal, labels, ids, self.checkpoint.crop_px, scale=scale, batch=BATCH):
             progress(done, len(ids), f"cell {done} of {len(ids)} scored")
-            out.append(self.classifier.predict(crops))
+            probability, features = self.classifier.predict_with_features(crops)
+            parts.append((probability, sharpness(crops), *([reference.distances(features)] if reference else [])))
             done += len(crops)
-        return np.concatenate(out)
+        probability, focus, *distance = (np.concatenate(one) for one in zip(*parts, strict=True))
+        return {
+            "senescence_probability": probability,
+            "senescent": (probability >= self.threshold).astype(int),
+            "uncertain": is_uncertain(probability, self.threshold, self.settings.uncertain).astype(int),
+            "focus": focus,
+            **({"training_distance": distance[0]} if distance else {}),
+        }
 
     def _statistics(self, scaled: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
         """The model's training mean and standard deviation, or, where its file has none, those of this field's scored cells."""
@@ -119,3 +127,13 @@ class Scorer:
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _moments(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the grey values of every label, each (largest label + 1,), in one pass over the field."""
+    index = labels.ravel()
+    count = np.maximum(np.bincount(index), 1)
+    middle = float(image.mean(dtype=np.float64))
+    centred = (image - middle).ravel()
+    mean = np.bincount(index, weights=centred) / count
+    return mean + middle, np.bincount(index, weights=centred.astype(np.float64) ** 2) / count - mean**2

@@ -87,7 +87,7 @@ def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Se
                 )
                 write_labels(file, found.labels)
                 write_json(errors, {"flow_error": found.flow_error.tolist()})
-                _note_engine(folder, segmenter.engine)
+                note_engine(folder, segmenter.engine)
             labels = read_labels(file)
             table = cell_table(labels)
             table.insert(0, "fov_id", fov.fov_id)
@@ -102,7 +102,8 @@ def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Se
     progress(len(chosen), len(chosen), "done")
 
 
-def _note_engine(folder: Path, engine: str) -> None:
+def note_engine(folder: Path, engine: str) -> None:
+    """Keep in ``settings.json`` of an unfinished product what ran the network."""
     file = folder / "settings.json"
     about = read_json(file)
     known = about.get("engines", [])

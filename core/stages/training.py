@@ -15,8 +15,10 @@ from core.options import command, settings_from
 from core.progress import Progress, silent
 from core.report import csv_bytes, read_csv, write_csv
 from core.settings import TrainSettings
+from core.stages.common import part
 from core.stages.datasets import OpenDataset, open_dataset
 from core.stages.training_card import card, remarks, scores
+from core.stages.training_reference import dataset_reference
 from core.stages.training_start import FoundStart, find_start, is_simulated
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS, typed
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_atomic, write_json
@@ -307,8 +309,9 @@ class _Run:
         summary = f"{self.settings.network} trained on {len(self.train)} cells of {self.dataset.path.name}; validation AUC {row['val_auc']:.3f}."
         text = card(name, summary, self.dataset, self.settings, self.start, found, said, how, self.reason())
         best = load_checkpoint(self.folder / BEST)
+        reference = dataset_reference(self.dataset, best, self.device.type, part(self.progress, 0.99, 0.01, 1.0))
         about = best.card | {"summary": summary, "validation": found, "remarks": said}
-        save_checkpoint(self.folder / BEST, replace(best, temperature=temperature, threshold=threshold.value, card=about))
+        save_checkpoint(self.folder / BEST, replace(best, temperature=temperature, threshold=threshold.value, card=about, reference=reference))
         write_atomic(self.folder / "card.md", text.encode("utf-8"))
         device = str(self.device) if self.count == 1 else f"{self.count} x {self.device}"
         outcome = {"summary": summary, "ended": self.reason(), "remarks": said, "simulated": self.simulated, "device": device, **found}

@@ -1,6 +1,6 @@
 """The fields of a product in the viewer, one at a time, with the clicked cell and its numbers beside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import streamlit as st
 
 from core.errors import InputError
 from core.images import Plane, grey, preview, read, read_labels
+from core.report.doubts import UNLIKE, flags_of, uncertain_words
 from core.report.words import count, grouped, interval, percent
+from core.tables import FLAGS
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.viewer import Tile, cell_viewer, field_tile
@@ -19,6 +21,7 @@ from pages.parts.words import known
 CROP_PX = 256
 NUMBERS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "senescence_probability": ("Probability", "{:.2f}".format),
+    "training_distance": ("Distance from training", "{:.2f}".format),
     "area_um2": ("Area (µm²)", grouped),
     "area_px": ("Area (px²)", grouped),
     "flow_error": ("Flow error", "{:.2f}".format),
@@ -36,7 +39,7 @@ def browse_fields(experiment: Experiment, product: Product, fields: pd.DataFrame
         return
     picture, beside = st.columns([3, 1], gap="medium")
     with picture:
-        shown = turn_fields(names)
+        shown = turn_fields(names, {row["fov_id"]: flags_of(row) for row in fields.to_dict("records")})
         cell = st.session_state.get(_cell_key(product), ("", 0))
         try:
             click = cell_viewer(
@@ -58,8 +61,9 @@ def browse_fields(experiment: Experiment, product: Product, fields: pd.DataFrame
             st.caption("Click a cell to see it alone, with its numbers. Scroll to zoom, drag to move.")
 
 
-def turn_fields(names: list[str]) -> str:
-    """The field of the address, changed by previous, next or a pick by name."""
+def turn_fields(names: list[str], flags: Mapping[str, list[str]] | None = None) -> str:
+    """The field of the address, changed by previous, next or a pick by name; what is doubtful of a field stands beside its name."""
+    marks = {name: f" · {', '.join(found)}" for name, found in (flags or {}).items() if found}
     shown = address.read("field") if address.read("field") in names else names[0]
     at = names.index(shown)
     st.session_state["field-pick"] = shown
@@ -68,7 +72,7 @@ def turn_fields(names: list[str]) -> str:
     forth.button(
         "Next", key="field-next", disabled=at == len(names) - 1, on_click=address.write, kwargs={"field": names[min(at + 1, len(names) - 1)]}, width="stretch"
     )
-    pick.selectbox("Field", names, key="field-pick", on_change=_picked, label_visibility="collapsed")
+    pick.selectbox("Field", names, key="field-pick", on_change=_picked, label_visibility="collapsed", format_func=lambda name: name + marks.get(name, ""))
     return shown
 
 
@@ -110,8 +114,12 @@ def _field_numbers(row: "pd.Series[Any]") -> None:
         lines.append(f"{row['n_senescent']} of {row['n_scored']} scored cells; {row['n_excluded']} not scored")
     else:
         lines.append(count(int(row["n_cells"]), "cell"))
+    if uncertain := uncertain_words(row.to_dict()):
+        lines.append(uncertain)
     lines.append(f"{percent(row['confluence'])} of the field covered")
     st.markdown("  \n".join(lines))
+    for flag in flags_of(row.to_dict()):
+        st.badge(flag, color="red" if flag == UNLIKE else "orange", icon=":material/flag:", help=FLAGS.get(flag))
 
 
 def _cell_numbers(experiment: Experiment, product: Product, rows: pd.DataFrame) -> None:
@@ -130,7 +138,8 @@ def _call(row: "pd.Series[Any]") -> str:
         return "outlined"
     if not known(row["senescent"]):
         return f"not scored: {row['exclusion_reason']}"
-    return ":orange[senescent]" if row["senescent"] else ":blue[not senescent]"
+    unsure = ", uncertain" if known(row["uncertain"]) and row["uncertain"] else ""
+    return f":orange[senescent{unsure}]" if row["senescent"] else f":blue[not senescent{unsure}]"
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

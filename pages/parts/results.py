@@ -8,28 +8,44 @@ import streamlit as st
 
 from core.report import read_csv, zip_product
 from core.report.cautions import cautions
+from core.report.doubts import uncertain_words
 from core.report.words import counted, culture, decision_threshold, interval, percent
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.choose import NEW
 from pages.parts.field_view import browse_fields
+from pages.parts.quality import usual_ranges
 from pages.parts.words import known
 
-SHARES = ("senescent_fraction", "ci_low", "ci_high", "confluence")
+SHARES = (
+    *("senescent_fraction", "ci_low", "ci_high", "confluence"),
+    *("fraction_uncertain_low", "fraction_uncertain_high", "excluded_fraction", "brightness"),
+)
 LABELS = {
     "fov_id": "Field",
+    "flags": "Doubtful",
     "sample": "Culture",
     "role": "Role",
     "senescent_fraction": "Senescent",
     "ci_low": "95 % from",
     "ci_high": "to",
     "n_senescent": "Senescent cells",
+    "n_uncertain": "Uncertain cells",
+    "fraction_uncertain_low": "Senescent if they were not",
+    "fraction_uncertain_high": "if they were",
     "n_scored": "Scored cells",
     "n_excluded": "Not scored",
     "n_cells": "Outlined cells",
     "n_fields": "Fields",
+    "n_unlike": "Cells unlike training",
+    "n_flagged": "Doubtful fields",
+    "training_distance": "Distance from training",
     "confluence": "Confluence",
+    "excluded_fraction": "Share left out",
+    "brightness": "Brightness",
+    "focus": "Fine detail",
+    "median_area": "Median cell area",
     "diameter_px": "Diameter (px)",
 }
 CARDS = 4  # more cultures than this are read off the plot and the table
@@ -75,6 +91,7 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
         show_table(tables.samples)
     with fields:
         show_table(tables.fields)
+        usual_ranges(product.settings)
     with missing:
         _left_out(tables)
     with made:
@@ -87,7 +104,8 @@ def _headline(samples: pd.DataFrame) -> None:
         with column.container(border=True):
             role = f" · {row['role']}" if row["role"] not in ("", "sample") else ""
             st.metric(culture(row) + role, f"{percent(row['senescent_fraction'])} senescent")
-            st.caption(f"95 % interval {interval(row['ci_low'], row['ci_high'])}  \n{counted(row)}, {row['n_excluded']} not scored")
+            lines = [f"95 % interval {interval(row['ci_low'], row['ci_high'])}", f"{counted(row)}, {row['n_excluded']} not scored", uncertain_words(row)]
+            st.caption("  \n".join(line for line in lines if line))
     if len(samples) > CARDS:
         st.caption(f"{len(samples) - CARDS} more cultures in the plot and the tables below.")
 
@@ -151,5 +169,7 @@ def how_made(product: Product, name: str) -> None:
     st.code(settings.get("command", ""), language="bash", wrap_lines=True)
     for kind, model in settings.get("models", {}).items():
         st.markdown(f"**{kind.capitalize()}**: {model.get('name', '')} · SHA-256 `{str(model.get('sha256', ''))[:16]}…` · {model.get('licence', '')}")
+    if settings.get("engines"):
+        st.markdown(f"**Computed by**: {'; '.join(settings['engines'])}")
     st.button("Begin a new one with these settings", on_click=address.write, kwargs={name: NEW, "like": product.id, "segmentation": NEW})
     st.json({k: settings.get(k) for k in ("settings", "upstream", "versions", "created")}, expanded=2)

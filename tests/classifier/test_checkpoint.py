@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from core.classifier.checkpoint import load_checkpoint, save_checkpoint
+from core.classifier.checkpoint import FORMAT, load_checkpoint, save_checkpoint
+from core.classifier.reference import fit_reference
 from core.errors import InputError
 
 
@@ -138,3 +140,39 @@ def test_incomplete_and_broken_weights_are_refused(tmp_path, checkpoint):
         save_checkpoint(tmp_path / "x.pt", replace(checkpoint, state=state))
         with pytest.raises(InputError, match=words):
             load_checkpoint(tmp_path / "x.pt")
+
+
+def with_reference(checkpoint):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 1280))
+    numbers = {"focus": rng.uniform(0.2, 0.3, 60)}
+    return replace(checkpoint, reference=fit_reference(features[:40], rng.integers(0, 2, 40), features[40:], numbers, np.arange(60) // 6))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_what_the_training_images_looked_like_is_kept(tmp_path, checkpoint, half):
+    saved = with_reference(checkpoint)
+    save_checkpoint(tmp_path / "x.pt", saved, half)
+    read = load_checkpoint(tmp_path / "x.pt").reference
+    features = np.random.default_rng(1).normal(size=(5, 1280))
+    assert np.array_equal(read.distances(features), saved.reference.distances(features))
+    assert read.summary() == saved.reference.summary()
+    save_checkpoint(tmp_path / "plain.pt", checkpoint, half)
+    assert (tmp_path / "x.pt").stat().st_size - (tmp_path / "plain.pt").stat().st_size < 1_000_000
+
+
+def test_a_file_of_before_does_not_say_it(tmp_path, checkpoint):
+    content = vars(checkpoint) | {"format": FORMAT, "class_names": list(checkpoint.class_names)}
+    del content["reference"]
+    torch.save(content, tmp_path / "old.pt")
+    read = load_checkpoint(tmp_path / "old.pt")
+    assert read.reference is None
+    assert read == checkpoint
+
+
+@pytest.mark.parametrize("reference", [{}, "text", {"means": torch.zeros(2, 5)}])
+def test_a_damaged_reference_is_refused(tmp_path, checkpoint, reference):
+    content = vars(checkpoint) | {"format": FORMAT, "class_names": list(checkpoint.class_names), "reference": reference}
+    torch.save(content, tmp_path / "bad.pt")
+    with pytest.raises(InputError, match=r"bad\.pt.*reference of the training images.*damaged"):
+        load_checkpoint(tmp_path / "bad.pt")

@@ -46,6 +46,25 @@ def test_sets_of_cultures_do_not_overlap():
     assert sum(map(len, sets)) == len(set.union(*sets))
 
 
+def test_the_reference_is_of_fields_of_both_sets(monkeypatch):
+    """With stand-ins for the network and for most of the fields."""
+    from core.recipes import demo_reference
+
+    monkeypatch.setattr(demo_reference, "FIELDS", 2)
+    seen = []
+    monkeypatch.setattr(demo_reference, "learn_reference", lambda checkpoint, train, held: seen.extend((train, held)))
+    demo_reference.demo_reference(None)
+    train, held = seen
+    assert set(train.fields) == {1000, 1001}
+    assert set(held.fields) == {5000, 5001}
+    for cells in seen:
+        assert len(cells.rows) == len(cells.classes) == len(cells.fields)
+        assert all(len(values) == len(cells.rows) and (values > 0).all() for values in cells.numbers.values())
+        assert cells.crops(cells.rows[:3]).shape == (3, 380, 380)
+        assert cells.numbers["brightness"].max() < 1
+        assert cells.numbers["confluence"].max() < 0.6
+
+
 @pytest.mark.slow
 def test_the_embedded_classifier_knows_cells_of_new_cultures():
     folder = EMBEDDED / recipe.NAME

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.classifier.checkpoint import FORMAT, load_checkpoint, save_checkpoint
+from core.classifier.network import WithFeatures
 from core.classifier.prediction import Classifier, best_device
 from core.errors import Cancelled, InputError
 
@@ -22,6 +23,26 @@ def test_probabilities_are_those_of_the_library(checkpoint, crops):
     found = Classifier(checkpoint, device="cpu", engine="pytorch").predict(crops)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["pytorch", "auto"])
+def test_features_come_with_the_same_probabilities(checkpoint, crops, engine):
+    classifier = Classifier(checkpoint, device="cpu", engine=engine)
+    found, features = classifier.predict_with_features(crops)
+    np.testing.assert_array_equal(found, classifier.predict(crops))
+    assert (features.shape, features.dtype) == ((5, 1280), np.float32)
+    logits = features @ checkpoint.state["_fc.weight"].numpy()[0] + checkpoint.state["_fc.bias"].item()
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), found, atol=1e-4)
+    network = checkpoint.network()
+    with torch.no_grad():
+        pooled = network.extract_features(torch.from_numpy(crops)[:, None]).mean((2, 3)).numpy()
+    np.testing.assert_allclose(features, pooled, atol=1e-4)
+
+
+def test_the_logit_beside_the_features_is_the_networks_own(checkpoint, crops):
+    network, x = checkpoint.network(), torch.from_numpy(crops)[:, None]
+    with torch.no_grad():
+        assert torch.equal(WithFeatures(network)(x)[:, :1], network(x))
 
 
 def test_openvino_gives_the_probabilities_of_pytorch(checkpoint, crops):

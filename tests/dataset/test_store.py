@@ -9,7 +9,7 @@ import pytest
 
 from core.dataset import writing
 from core.dataset.crops import cut_crops, normalise, scale_intensity
-from core.dataset.numbers import mean_intensities, train_statistics
+from core.dataset.numbers import mean_exposures, mean_intensities, train_statistics
 from core.dataset.store import CropStore, CropWriter, open_crops, scaling
 from core.errors import InputError
 
@@ -169,3 +169,12 @@ def test_a_damaged_dataset_is_refused(tmp_path: Path, labels: np.ndarray, damage
         about.write_text('{"crop_px": 16}', encoding="utf-8")
     with pytest.raises(InputError, match="damaged"):
         open_crops(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["range", "field"])
+def test_the_exposure_of_a_cell_does_not_depend_on_how_intensities_are_scaled(tmp_path: Path, labels: np.ndarray, how: str) -> None:
+    image, white = field("uint16", labels.shape)
+    found = mean_exposures(written(tmp_path, image, labels, white, 200, how).index)
+    np.testing.assert_allclose(found, [image[labels == label].mean() / white for label in IDS], rtol=1e-6)
+    flat = mean_exposures(written(tmp_path / "flat", np.full_like(image, 1000), labels, white, 200, how).index)
+    np.testing.assert_allclose(flat, 1000 / white, rtol=1e-6)

@@ -164,3 +164,61 @@ def test_the_settings_of_an_earlier_assessment_begin_a_new_one(open_page: Open, 
     assert not app.exception
     assert app.query_params["like"] == assessment
     assert next(n for n in app.number_input if n.label == "Seed").value == 5
+
+
+def doubtful(experiment: Experiment, assessment: str) -> None:
+    """The assessment as one of a classifier that says what it learned from; its first field is blurred, one cell is uncertain."""
+    import json
+
+    from core.report import read_csv, write_csv
+    from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES
+
+    folder = experiment.path / "assessments" / assessment
+    about = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    learned = {"beyond": 0.01, "cells": 900, "held_out": 300, "fields": 24, "ranges": {"focus": [0.31, 0.72]}}
+    about["models"]["classifier"] |= {"learned": learned, "pixel_size_um": 1.0, "intensity": "field"}
+    about["engines"] = ["engine fp32"]
+    (folder / "settings.json").write_text(json.dumps(about), encoding="utf-8")
+    fields = read_csv(folder / "fields.csv", ASSESSED_FIELDS)
+    changed = {"focus": [0.1, 0.5], "flags": ["blurred", ""], "n_uncertain": 1, "fraction_uncertain_low": 0.0, "fraction_uncertain_high": 0.5, "n_unlike": 0}
+    write_csv(folder / "fields.csv", fields.assign(**changed))
+    cultures = {"n_flagged": [1, 0], "n_uncertain": 1, "fraction_uncertain_low": 0.0, "fraction_uncertain_high": 0.5}
+    write_csv(folder / "samples.csv", read_csv(folder / "samples.csv", ASSESSED_SAMPLES).assign(**cultures))
+    cells = read_csv(folder / "cells.csv", ASSESSED_CELLS)
+    write_csv(folder / "cells.csv", cells.assign(uncertain=[1, 0] * (len(cells) // 2), training_distance=0.5))
+
+
+def test_doubtful_fields_and_uncertain_cells_are_seen(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
+    doubtful(experiment, assessment)
+    app = open_page(experiment=experiment.name)
+    shown = words(app)
+    assert "Less fine detail than in the training images: 1 of 2 fields (MSC1_P4_f01), fine detail 0.10; usual is 0.31 to 0.72." in shown
+    assert "1 uncertain: 0–50" in shown
+    assert "engine fp32" in shown
+    assert "Read off 24 fields of training and validation" in shown
+    [pick] = [box for box in app.selectbox if box.label == "Field"]
+    assert pick.options == ["MSC1_P4_f01 · blurred", "MSC2_P9_f01"]
+    assert any("blurred" in text.value and "flag" in text.value for text in app.markdown)  # the badge beside the picture
+    tables = [table.value for table in app.dataframe]
+    assert any("flags" in table and list(table["flags"]) == ["blurred", ""] for table in tables)
+
+
+def test_an_older_assessment_shows_no_flags(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
+    shown = words(open_page(experiment=experiment.name))
+    assert "if all were one or the other" not in shown
+    assert "training images looked like" not in shown
+
+
+def test_a_model_that_does_not_say_what_it_learned_is_said_so(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
+    file = experiment.path / "assessments" / assessment / "settings.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"simulated": true', '"simulated": true, "learned": null', 1), encoding="utf-8")
+    assert "does not say what its training images looked like" in words(open_page(experiment=experiment.name))
+
+
+def test_scoring_can_be_made_fast_on_the_page(open_page: Open, experiment: Experiment, click: Click, store: JobStore) -> None:
+    app = open_page(experiment=experiment.name)
+    next(box for box in app.selectbox if box.label == "Scoring precision").set_value("fast").run()
+    next(n for n in app.number_input if n.label == "Uncertain within").set_value(0.2).run()
+    assert any("--precision fast" in code.value and "--uncertain 0.2" in code.value for code in app.code)
+    click(app, "Assess 2 fields")
+    assert store.active()[0].params["settings"]["precision"] == "fast"

@@ -119,6 +119,21 @@ def test_a_run_holds_what_is_needed_to_judge_and_use_it(trained: Path) -> None:
     assert "AUC" in (trained / "card.md").read_text(encoding="utf-8")
 
 
+def test_the_classifier_file_says_what_its_training_images_looked_like(trained: Path) -> None:
+    from core.stages.datasets import open_dataset
+
+    reference = load_checkpoint(trained / "best.pt").reference
+    assert reference is not None
+    assert (reference.cells, reference.held_out, reference.fields) == (24, 12, 36)
+    assert reference.beyond == pytest.approx(1 / 13)  # twelve validation cells cannot show what one in a hundred does
+    assert set(reference.ranges) == {"brightness", "focus", "median_area"}  # crops cut elsewhere have no confluence
+    data = open_dataset(next((trained.parents[1] / "datasets").iterdir()))
+    low, high = reference.ranges["brightness"]
+    assert low < data.manifest["mean_intensity"].min() < data.manifest["mean_intensity"].max() < high
+    assert reference.ranges["median_area"][0] <= 64 < 400 <= reference.ranges["median_area"][1]
+    assert load_checkpoint(trained / "last.pt").reference is None
+
+
 def test_the_kept_probabilities_are_those_of_the_best_checkpoint(trained: Path) -> None:
     from core.classifier.prediction import Classifier
     from core.stages.datasets import open_dataset

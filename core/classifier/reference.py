@@ -1,0 +1,181 @@
+"""What the training images of a classifier looked like: kept in its file, so that strange images are recognised at use.
+
+The features before the last layer are described by one Gaussian a class with a common covariance; how far a cell lies from
+them is its Mahalanobis distance to the nearer class (Lee et al. 2018, arXiv:1807.03888). There are more features than most
+trainings have cells, so the covariance is shrunk (Ledoit & Wolf 2004, doi 10.1016/S0047-259X(03)00096-4) and kept as its
+``AXES`` widest directions and one common width for all others, as in probabilistic PCA (Tipping & Bishop 1999, doi
+10.1111/1467-9868.00196): no direction is left out, and the file grows by some hundred kilobytes only.
+
+What counts as far is read off held-out cells, never off the training cells, which lie too near by construction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from core.errors import InputError
+
+AXES: Final = 64
+INSIDE: Final = 0.99  # share of like cells, and of like fields, that count as like
+LEAST_FIELDS: Final = 3  # fewer do not show how fields differ
+SLACK: Final = 0.02  # relative difference of a median that is none, also where all fields were the same
+_TINY: Final = 1e-12
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Arrays are float32; C classes, D features, K axes."""
+
+    means: NDArray[np.float32]  # (C, D)
+    axes: NDArray[np.float32]  # (K, D), orthonormal
+    widths: NDArray[np.float32]  # (K,) standard deviations along them
+    rest: float  # standard deviation along every other direction
+    limit: float  # distance within which held-out cells lie, but for the share ``beyond``
+    beyond: float  # 0.01, or more where there were too few held-out cells to see so small a share
+    cells: int  # training cells that were looked at
+    held_out: int  # held-out cells that set the limit
+    fields: int  # fields behind ``ranges``
+    ranges: Mapping[str, tuple[float, float]]  # by quantity: where the median of a like field lies; unknown ones are absent
+
+    def distances(self, features: NDArray) -> Floats:
+        """Distance of each cell (N, D) to the training cells, in units of ``limit``: (N,). Above 1 is farther than held-out cells lie."""
+        return _distances(np.asarray(features, np.float64), self.means, self.axes, self.widths, self.rest) / self.limit
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers that people and tables need, as plain values."""
+        kept = ("beyond", "cells", "held_out", "fields")
+        return {name: getattr(self, name) for name in kept} | {"ranges": {name: list(ends) for name, ends in self.ranges.items()}}
+
+    def plain(self) -> dict[str, Any]:
+        """Tensors and plain values only, as a classifier file holds them."""
+        arrays = {name: torch.from_numpy(np.ascontiguousarray(getattr(self, name))) for name in _ARRAYS}
+        return {**self.summary(), **arrays, "rest": self.rest, "limit": self.limit}
+
+
+_ARRAYS: Final = ("means", "axes", "widths")
+
+
+def from_plain(content: Any, features: int) -> Reference:
+    """The reference that ``plain`` made, for a network with that many features. ValueError where it is damaged."""
+    try:
+        arrays = {name: content[name].numpy().astype(np.float32) for name in _ARRAYS}
+        numbers = {name: float(content[name]) for name in ("rest", "limit", "beyond")}
+        counts = {name: int(content[name]) for name in ("cells", "held_out", "fields")}
+        ranges = {str(name): (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"wanted a reference of the training images, found another thing ({error})") from error
+    axes = len(arrays["widths"])
+    wanted = {"means": (len(arrays["means"]), features), "axes": (axes, features), "widths": (axes,)}
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"wanted finite {name} of shape {shape} in the reference of the training images, found {arrays[name].shape}")
+    if not (all(0 < one < np.inf for one in numbers.values()) and (arrays["widths"] > 0).all() and len(arrays["means"])):
+        raise ValueError(f"wanted numbers above 0 in the reference of the training images, found {numbers}")
+    values: dict[str, Any] = {**arrays, **numbers, **counts, "ranges": ranges}
+    return Reference(**values)
+
+
+def fit_reference(train: ArrayLike, classes: ArrayLike, held: ArrayLike, quantities: Mapping[str, ArrayLike], fields: ArrayLike) -> Reference:
+    """Describe training cells by their features, and calibrate on held-out ones.
+
+    Parameters
+    ----------
+    train, classes : (N, D) features of training cells and their classes (N,).
+    held : (M, D) features of cells of other cultures, on which nothing but the epoch and the threshold was chosen.
+    quantities : numbers of each cell of ``fields``, e.g. "focus", (L,); NaN is unknown.
+    fields : the field of view of each of these cells (L,).
+
+    Raises
+    ------
+    InputError
+        Fewer than two training cells, or no held-out cell.
+    """
+    features, kinds, others = np.asarray(train, np.float64), np.asarray(classes), np.asarray(held, np.float64)
+    if len(features) < 2 or not len(others):
+        raise InputError(f"Reference: wanted two training cells and one held-out cell, found {len(features)} and {len(others)}.")
+    found, which = np.unique(kinds, return_inverse=True)
+    means = np.stack([features[kinds == one].mean(axis=0) for one in found])
+    axes, widths, rest = _shrunk_covariance(features - means[which])
+    distances = np.sort(_distances(others, means, axes, widths, rest))
+    rank = min(int(np.ceil((len(distances) + 1) * INSIDE)), len(distances))  # split conformal: Vovk et al. 2005
+    return Reference(
+        means=means.astype(np.float32),
+        axes=axes.astype(np.float32),
+        widths=widths.astype(np.float32),
+        rest=rest,
+        limit=max(float(distances[rank - 1]), _TINY),
+        beyond=max(1 - INSIDE, 1 / (len(distances) + 1)),
+        cells=len(features),
+        held_out=len(others),
+        fields=len(np.unique(np.asarray(fields))),
+        ranges=field_ranges(quantities, fields),
+    )
+
+
+def field_ranges(quantities: Mapping[str, ArrayLike], fields: ArrayLike) -> dict[str, tuple[float, float]]:
+    """By quantity: all fields that were seen, and 99 of 100 further ones: (low, high) of the median over the cells of a field.
+
+    The further ones by a prediction interval (Student's t) for the logarithms of the medians; fewer fields make it wider.
+    Quantities that are known in fewer than ``LEAST_FIELDS`` fields, or not above 0, are left out.
+    """
+    names, number = np.unique(np.asarray(fields), return_inverse=True)
+    found = {}
+    for quantity, values in quantities.items():
+        column = np.asarray(values, np.float64)
+        medians = np.array([_median(column[number == k]) for k in range(len(names))])
+        medians = medians[np.isfinite(medians) & (medians > 0)]
+        if len(medians) >= LEAST_FIELDS:
+            found[quantity] = _range(np.log(medians))
+    return found
+
+
+def _median(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def _range(logs: Floats) -> tuple[float, float]:
+    from scipy.stats import t
+
+    n = len(logs)
+    reach = float(t.ppf((1 + INSIDE) / 2, n - 1)) * float(logs.std(ddof=1)) * np.sqrt(1 + 1 / n)
+    middle, reach = float(logs.mean()), max(reach, SLACK)
+    low, high = min(float(logs.min()), middle - reach), max(float(logs.max()), middle + reach)
+    return float(np.exp(low)), float(np.exp(high))
+
+
+def _shrunk_covariance(centred: Floats) -> tuple[Floats, Floats, float]:
+    """Widest axes (K, D), widths along them (K,) and the width of every other direction, of a Ledoit-Wolf covariance.
+
+    It has the directions of the empirical covariance S, and variances (1 - a) * s + a * trace(S) / D. Features that never
+    change get a width far below that of a feature's own size, so that any change of them is far.
+    """
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    n, d = centred.shape
+    total = float((centred**2).sum() / n)
+    if not total > _TINY:  # every training cell gives the same features: plain distance
+        return np.zeros((0, d)), np.zeros(0), 1.0
+    shrinkage = float(ledoit_wolf_shrinkage(centred, assume_centered=True))
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    kept = min(AXES, len(singular), d - 1)
+    variances = (1 - shrinkage) * singular**2 / n + shrinkage * total / d
+    rest = (total - float(variances[:kept].sum())) / (d - kept)  # the trace stays
+    floor = 1e-6 * total / d
+    return directions[:kept], np.sqrt(np.maximum(variances[:kept], floor)), float(np.sqrt(max(rest, floor)))
+
+
+def _distances(features: Floats, means: NDArray, axes: NDArray, widths: NDArray, rest: float) -> Floats:
+    """Mahalanobis distance to the nearest of ``means``: (N,)."""
+    squares = []
+    for mean in means:
+        away = features - mean
+        along = away @ axes.T
+        outside = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0)
+        squares.append(((along / widths) ** 2).sum(axis=1) + outside / rest**2)
+    return np.asarray(np.sqrt(np.min(squares, axis=0)))

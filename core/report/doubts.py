@@ -1,0 +1,142 @@
+"""What makes the fields of an assessment doubtful, in words: strange images, uncertain calls."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from core.report.words import SPACE, count, grouped, interval, percent
+from core.tables import FLAGS, MEASURED_FLAGS
+
+NOT_SAID: Final = "The model's file does not say what its training images looked like, so strange images are not recognised."
+UNLIKE, LEFT_OUT, JOIN = "unlike training", "many left out", "; "
+NAMED: Final = 4  # fields named in one sentence; the table names the others
+NAMES: Final = {"focus": "Fine detail", "brightness": "Brightness", "confluence": "Confluence", "median_area": "Cell area"}
+_ADVICE: Final = {
+    "blurred": "Focus again: a blurred cell loses what tells it apart.",
+    "grainy": "Noise of a dark image looks like this, and so does a sharper lens.",
+    "small cells": "Check the outlines and the pixel size.",
+    "large cells": "Check the outlines and the pixel size.",
+}
+
+
+def learned_of(settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What an assessment's ``settings.json`` says of the classifier's training images; None where nothing."""
+    found = _classifier(settings).get("learned")
+    return found if isinstance(found, Mapping) else None
+
+
+def doubts(settings: Mapping[str, Any], fields: pd.DataFrame) -> list[str]:
+    """Sentences for the reader, the gravest first; none where there is nothing to doubt (or the assessment is an old one)."""
+    if "learned" in _classifier(settings) and learned_of(settings) is None:
+        return [NOT_SAID, *_left_out(fields)]
+    learned = learned_of(settings) or {}
+    return [*_unlike(fields, learned), *_out_of_range(settings, fields, learned), *_left_out(fields)]
+
+
+def flags_of(row: Mapping[str, Any]) -> list[str]:
+    """The quality flags of a row of ``tables.ASSESSED_FIELDS``."""
+    text = row.get("flags")
+    return text.split(JOIN) if isinstance(text, str) and text else []
+
+
+def uncertain_words(row: Mapping[str, Any]) -> str:
+    """ "12 uncertain: 28-35 %" of a row of fields or cultures; an empty text where no cell is uncertain, or nobody asked."""
+    n = row.get("n_uncertain")
+    if n is None or pd.isna(n) or not n:
+        return ""
+    return f"{grouped(n)} uncertain: {interval(row['fraction_uncertain_low'], row['fraction_uncertain_high'])} if all were one or the other"
+
+
+def quality_section(settings: Mapping[str, Any], fields: pd.DataFrame) -> dict[str, Any] | None:
+    """What the report's section shows beside the tables; None for an assessment from before there was such a thing."""
+    if "learned" not in _classifier(settings):
+        return None
+    learned, um = learned_of(settings), in_um(settings)
+    rows = [row | {"measures": [measure(column, row[column], um) for column in NAMES]} for row in fields.to_dict("records")]
+    return {
+        "learned": learned,
+        "not_said": NOT_SAID,
+        "band": (settings.get("settings") or {}).get("uncertain"),
+        "names": list(NAMES.values()),
+        "usual": [measured_range(column, learned or {}, um) for column in NAMES],
+        "rows": rows,
+    }
+
+
+def measure(column: str, value: Any, in_um: bool = False) -> str:
+    """A value of a column of ``tables.MEASURED_FLAGS`` as people read it; unknown is an en dash."""
+    if pd.isna(value):
+        return "–"
+    if column == "median_area":
+        return f"{grouped(round(float(value)))}{SPACE}{'µm²' if in_um else 'px²'}"
+    return percent(value) if column != "focus" else f"{value:.2f}"
+
+
+def measured_range(column: str, learned: Mapping[str, Any], in_um: bool = False) -> str:
+    """Where the median of a field like the training fields lies: "0.31 to 0.72"; an empty text where that is not known."""
+    ends = learned.get("ranges", {}).get(column)
+    if not ends:
+        return ""
+    high = min(ends[1], 1.0) if column in ("confluence", "brightness") else ends[1]
+    return f"{measure(column, ends[0], in_um)} to {measure(column, high, in_um)}"
+
+
+def in_um(settings: Mapping[str, Any]) -> bool:
+    """Whether ``median_area`` is in µm²."""
+    return _classifier(settings).get("pixel_size_um") is not None
+
+
+def _classifier(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = (settings.get("models") or {}).get("classifier")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _flagged(fields: pd.DataFrame, flag: str) -> pd.DataFrame:
+    return fields[[flag in flags_of(row) for row in fields.to_dict("records")]]
+
+
+def _unlike(fields: pd.DataFrame, learned: Mapping[str, Any]) -> Iterable[str]:
+    found = _flagged(fields, UNLIKE)
+    if found.empty:
+        return
+    whole = len(found) > len(fields) / 2
+    who = "This lot does not look like what the model learned" if whole else "Some fields do not look like what the model learned"
+    expected = percent(learned.get("beyond", 0.01))
+    n, of = int(found["n_unlike"].sum()), int(found["n_scored"].sum())
+    yield (
+        f"{who}: in {len(found)} of {count(len(fields), 'field')} ({_named(found)}), {grouped(n)} of {count(of, 'cell')} ({percent(n / of)}) lie farther from "
+        f"its training cells than cells of its own kind do; {expected} would be usual. Its calls there are guesses until a stain has confirmed them."
+    )
+
+
+def _out_of_range(settings: Mapping[str, Any], fields: pd.DataFrame, learned: Mapping[str, Any]) -> Iterable[str]:
+    for column, flags in MEASURED_FLAGS.items():
+        usual = measured_range(column, learned, in_um(settings))
+        for flag in flags:
+            found = _flagged(fields, flag)
+            if found.empty:
+                continue
+            ends = [measure(column, end, in_um(settings)) for end in (found[column].min(), found[column].max())]
+            values = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+            where = f"{len(found)} of {count(len(fields), 'field')} ({_named(found)})"
+            said = f"{FLAGS[flag].capitalize()}: {where}, {NAMES[column].lower()} {values}; usual is {usual}. {_advice(flag, settings)}"
+            yield said.rstrip()
+
+
+def _advice(flag: str, settings: Mapping[str, Any]) -> str:
+    if flag in MEASURED_FLAGS["brightness"] and _classifier(settings).get("intensity") == "field":
+        return "This classifier evens out the exposure, so this alone changes little; the noise of a dark image and the white of an overexposed one do."
+    return _ADVICE.get(flag, "")
+
+
+def _left_out(fields: pd.DataFrame) -> Iterable[str]:
+    found = _flagged(fields, LEFT_OUT)
+    if not found.empty:
+        where = f"In {len(found)} of {count(len(fields), 'field')} ({_named(found)})"
+        yield f"{where} more than half of the outlined cells were not scored; what is left may not stand for the field."
+
+
+def _named(fields: pd.DataFrame) -> str:
+    more = f" and {len(fields) - NAMED} more" if len(fields) > NAMED else ""
+    return f"{', '.join(fields['fov_id'].head(NAMED))}{more}"
