@@ -422,6 +422,12 @@ GROUPS: Final[Mapping[str, str]] = {  # passages, conditions or donors: one row 
     "ci_high": "Float64",
 }
 
+GROUP_UNITS: Final[Mapping[str, str]] = {  # what is compared: one row a culture (or well, or donor)
+    "unit": "str",
+    "group": "str",
+    "fraction": "Float64",  # senescent, by one estimator for all
+}
+
 COMPARISONS: Final[Mapping[str, str]] = {  # one row a pair of groups
     "group": "str",
     "reference": "str",

@@ -27,6 +27,7 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "stain": _lazy("staining"),
     "annotate": _lazy("annotating"),
     "assess": _lazy("assessing"),
+    "report": _lazy("reporting"),
     "evaluate": _lazy("evaluating"),
     "demo": _lazy("demonstrating"),
     "tune": _lazy("tuning"),

@@ -32,10 +32,15 @@ class Assessed:
     failures: pd.DataFrame
     notes: list[str]
 
+    @property
+    def outlines(self) -> str:
+        """Id of the segmentation."""
+        return str((self.about.get("upstream") or {}).get("segmentation", ""))
+
     @cached_property
     def segmentation(self) -> Product:
         """InputError where the outlines are not there any more."""
-        return self.experiment.product("segmentations", str((self.about.get("upstream") or {}).get("segmentation", "")))
+        return self.experiment.product("segmentations", self.outlines)
 
     @property
     def threshold(self) -> float | None:

@@ -35,8 +35,8 @@ class Marked:
 
 def annotations_for(assessed: Assessed) -> list[Product]:
     """Annotations of the experiment: those of the same outlines first, newest first."""
-    own = str((assessed.about.get("upstream") or {}).get("segmentation", ""))
-    return sorted((p for p in assessed.experiment.products("annotations") if _outlines(p)), key=lambda p: _outlines(p) != own)
+    known = (one for one in assessed.experiment.products("annotations") if _outlines(one))
+    return sorted(known, key=lambda one: _outlines(one) != assessed.outlines)
 
 
 def _outlines(annotation: Product) -> str:
@@ -94,7 +94,7 @@ def read_marked(assessed: Assessed, annotation: Product) -> Marked:
     file = annotation.path / "lines.csv"
     lines = read_csv(file, ANNOTATED_LINES) if file.is_file() else typed(pd.DataFrame(), ANNOTATED_LINES)
     classes, remarks = cells[[*KEY, "class"]], tuple[str, ...]()
-    if _outlines(annotation) != assessed.segmentation.id:
+    if _outlines(annotation) != assessed.outlines:
         classes = _carried(assessed, cells, _outlines(annotation))
         share = f"{len(classes)} of its {len(cells)} cells are the same ones here (they share more than {100 * SAME:.0f} % of their union)"
         remarks = (f"The annotation {annotation.id} rests on other outlines: {share}; the others are left out.",)
@@ -104,7 +104,7 @@ def read_marked(assessed: Assessed, annotation: Product) -> Marked:
 
 def _carried(assessed: Assessed, cells: pd.DataFrame, outlines: str) -> pd.DataFrame:
     """Classes on the cells of the assessment that are the same ones; a field whose outlines are missing or of another size has none."""
-    before, now = (assessed.experiment.path / "segmentations" / id / "labels" for id in (outlines, assessed.segmentation.id))
+    before, now = (assessed.experiment.path / "segmentations" / id / "labels" for id in (outlines, assessed.outlines))
     parts, here = [NO_CLASSES], set(assessed.cells["fov_id"])
     for fov_id in [one for one in dict.fromkeys(cells["fov_id"]) if one in here]:
         old, new = (folder / f"{fov_id}.tif" for folder in (before, now))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.statistics.estimators import PLAIN
 from core.statistics.groups import compare_groups, comparison_sentence, few_replicates, group_table, passage_number, trend, trend_sentence
+from core.tables import GROUP_UNITS, typed
 
 EVERY: Final = "all cultures"
 UNITS: Final = ("culture", "well", "donor")
@@ -18,11 +19,13 @@ _NUMBER: Final = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?)\s*([^\d]*)")
 
 @dataclass(frozen=True)
 class Comparison:
-    """``groups``: ``tables.GROUPS``; ``comparisons``: ``tables.COMPARISONS``; ``trend``: ``tables.TRENDS``; what they say, and what to beware of."""
+    """``units``: ``tables.GROUP_UNITS``; ``groups``: ``tables.GROUPS``; ``comparisons``: ``tables.COMPARISONS``; ``trend``: ``tables.TRENDS``;
+    what they say, and what to beware of."""
 
     column: str
     unit: str
     method: str  # the estimate that is compared
+    units: pd.DataFrame
     groups: pd.DataFrame
     comparisons: pd.DataFrame
     trend: pd.DataFrame
@@ -45,13 +48,13 @@ def compared_fractions(samples: pd.DataFrame) -> tuple[pd.Series, str]:
     return samples["senescent_fraction"], PLAIN
 
 
-def comparison(fractions: Sequence[float], groups: Sequence[str], column: str, unit: str, method: str, reference: str = "") -> Comparison:
+def comparison(units: pd.DataFrame, column: str, unit: str, method: str, reference: str = "") -> Comparison:
     """Compare groups of units (cultures, wells, donors); each unit is one observation, however many cells it has.
 
     Parameters
     ----------
-    fractions, groups : sequences of one length
-        Fraction (NaN where nothing is scored) and group ("" where not known) of each unit.
+    units : DataFrame
+        ``tables.GROUP_UNITS``: name, group ("" where not known) and fraction (empty where nothing is scored) of each unit.
     column : str
         What the groups are, e.g. "passage": decides how a trend is sought. "" takes all units as one group.
     reference : str
@@ -62,8 +65,10 @@ def comparison(fractions: Sequence[float], groups: Sequence[str], column: str, u
     InputError
         ``reference`` is no group.
     """
-    names = [EVERY] * len(fractions) if not column else list(groups)
-    values = np.asarray(fractions, dtype=float)
+    if not column:
+        units = units.assign(group=EVERY)
+    units = typed(units, GROUP_UNITS, "units")[list(GROUP_UNITS)]
+    names, values = units["group"].tolist(), units["fraction"].to_numpy(dtype=float, na_value=np.nan)
     table, pairs = group_table(values, names), compare_groups(values, names, reference or None)
     slope = trend(values, doses(names, column))
     said = [comparison_sentence({str(key): value for key, value in row.items()}) for row in pairs.to_dict("records")]
@@ -74,7 +79,7 @@ def comparison(fractions: Sequence[float], groups: Sequence[str], column: str, u
     warnings = [few] if few else []
     if unknown:
         warnings.append(f"Left out, because the {column} is not known or differs between fields: {unknown} {unit}{'' if unknown == 1 else 's'}.")
-    return Comparison(column, unit, method, table, pairs, slope, tuple(said), tuple(warnings))
+    return Comparison(column, unit, method, units, table, pairs, slope, tuple(said), tuple(warnings))
 
 
 def doses(groups: Sequence[str], column: str) -> np.ndarray:
