@@ -41,8 +41,9 @@ def section_context(sections: Sections | None, samples: pd.DataFrame) -> dict[st
     tables = {name: _records(sections.tables[name]) for name in TABLES}
     return {
         **sections.words,
-        **{name: tables[name] for name in ("groups", "comparisons", "reference")},
+        **{name: tables[name] for name in ("groups", "comparisons")},
         "rests_on": rests_on(sections.words["totals"], samples),
+        "reference_cultures": tables["reference"],
         "reference_totals": _totals(sections.tables["reference"]),
         "samples": _records(samples),
         "estimates": [row for row in _records(samples) if row["n_scored"]],
