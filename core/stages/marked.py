@@ -51,17 +51,16 @@ def marker_of(annotation: Product) -> str:
     return str(stain_of(annotation).get("marker", "")) or "stain"
 
 
-def find_marked(assessed: Assessed, wanted: str, second: str) -> tuple[Marked | None, Marked | None, list[str]]:
-    """The annotation that is ``wanted`` and one of another marker; "auto" takes the first that shares a cell with the assessment.
-
-    Also why others were passed over.
+def find_marked(assessed: Assessed, wanted: str, second: str, usual: str = "") -> tuple[Marked | None, Marked | None, list[str]]:
+    """The annotation that is ``wanted`` and one of another marker; "auto" takes the first that shares a cell with the assessment,
+    of the ``usual`` marker (the one that the classifier learned) before others. Also why others were passed over.
 
     Raises
     ------
     InputError
         An annotation named that does not exist or is damaged, or two of one marker.
     """
-    known, passed = annotations_for(assessed), list[str]()
+    known, passed = sorted(annotations_for(assessed), key=lambda one: bool(usual) and marker_of(one) != usual), list[str]()
     first = _chosen(assessed, known, wanted, passed)
     if first is None and second == AUTO:
         return None, None, passed

@@ -101,7 +101,7 @@ def gather(assessed: Assessed, settings: ReportSettings) -> Evidence:
     """Find what the settings name. With "auto" what cannot be used is passed over with a remark, and nothing is an error."""
     origin = lineage(assessed.experiment, str(assessed.classifier.get("sha256", "")))
     learned = origin.learned if origin else frozenset()
-    marked, second, passed = find_marked(assessed, settings.annotation, settings.second_annotation)
+    marked, second, passed = find_marked(assessed, settings.annotation, settings.second_annotation, origin.marker if origin else "")
     cells = with_classes(assessed.cells, marked, second, learned, assessed.experiment.name)
     reference, unused = find_reference(assessed, settings.evaluation)
     if reference is None and marked is not None and settings.evaluation == AUTO:

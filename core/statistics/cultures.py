@@ -141,7 +141,8 @@ def _powered(scored: pd.DataFrame) -> tuple[Estimate | None, str]:
     if others.empty:
         return None, note
     if fields < LEAST_STAINED:
-        return None, f"only {fields} of its stained fields {'is' if fields == 1 else 'are'} new to the classifier; the stain corrects from {LEAST_STAINED} on"
+        new = " that the classifier did not learn from" if note else ""
+        return None, f"{fields} stained field{'' if fields == 1 else 's'}{new}: the stain corrects from {LEAST_STAINED} on"
     truth, calls, other = (part.to_numpy(dtype=float) for part in (known["marker_class"], known["senescent"], others["senescent"]))
     return prediction_powered(truth, calls, known["fov_id"].to_numpy(), other, others["fov_id"].to_numpy()), note
 

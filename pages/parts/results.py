@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.report import zip_product
 from core.report.cautions import cautions
-from core.report.words import counted, culture, interval, percent
+from core.report.words import count, counted, culture, interval, percent
 from core.stages.assessed import Assessed, open_assessment
 from core.stages.reporting import EVIDENCE
 from core.stages.signing import current_limits, logs_to_export
@@ -112,7 +112,7 @@ def _headline(samples: pd.DataFrame) -> None:
     if len(samples) > CARDS:
         others = samples.iloc[CARDS:]["verdict"].value_counts()
         verdicts = ", ".join(f"{n} {verdict}" for verdict, n in others.items() if verdict)
-        st.caption(f"{len(samples) - CARDS} more cultures in the plot and the tables below{f' ({verdicts})' if verdicts else ''}.")
+        st.caption(f"{count(len(samples) - CARDS, 'more culture')} in the plot and the tables below{f' ({verdicts})' if verdicts else ''}.")
 
 
 def _how(row: dict[str, Any]) -> str:

@@ -77,7 +77,7 @@ def test_prediction_powered_equals_its_function_and_comes_first(build: Build) ->
     assert (row["powered_fraction"], row["powered_low"], row["powered_high"]) == (expected.fraction, expected.low, expected.high)
     assert (row["reported_method"], row["n_stained_fields"], row["n_stained_cells"]) == (POWERED, 2, 80)
     assert of(table, "B")["reported_method"] == CORRECTED  # one stained field is too few
-    assert "only 1 of its stained fields" in of(table, "B")["reported_notes"]
+    assert "1 stained field: the stain corrects from 2 on" in of(table, "B")["reported_notes"]
 
 
 def test_stained_and_called_stand_side_by_side_for_the_same_cells(build: Build) -> None:
