@@ -13,6 +13,7 @@ from tests.stages.assessed_dishes import assessment
 
 pytestmark = pytest.mark.browser
 NAME = "sign me"
+BUSY_MS = 240_000
 
 
 @pytest.fixture
@@ -39,20 +40,20 @@ def log(workspace: Path, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_from_limits_to_a_signature_and_an_alarm(open_page: Callable, server: str, settle: Callable, log: Path) -> None:
     page = open_page(f"{server}/?experiment={NAME.replace(' ', '%20')}")
-    page.get_by_text("95 % interval").first.wait_for(timeout=120_000)
+    page.get_by_text("95 % interval").first.wait_for(timeout=BUSY_MS)
     page.get_by_role("tab", name="Sign-off").click()
-    settle(page)
+    settle(page, BUSY_MS)
     page.get_by_text("Set limits").click()
     page.get_by_label("Saved by").fill("Q. Head")
     page.get_by_label("Saved by").press("Tab")
-    settle(page)
+    settle(page, BUSY_MS)
     page.get_by_role("button", name="Save as the laboratory").click()
-    page.get_by_text("Version 1: pass up to").wait_for(timeout=60_000)
+    page.get_by_text("Version 1: pass up to").wait_for(timeout=BUSY_MS)
     page.get_by_label("Name", exact=True).fill("Åse Nilsen")
     page.get_by_label("Role", exact=True).fill("scientist")
     page.get_by_role("button", name="Sign", exact=True).click()
-    page.get_by_text("approved by Åse Nilsen (scientist)").first.wait_for(timeout=60_000)
-    settle(page)
+    page.get_by_text("approved by Åse Nilsen (scientist)").first.wait_for(timeout=BUSY_MS)
+    settle(page, BUSY_MS)
     with page.expect_download() as download:
         page.get_by_role("button", name="Everything (ZIP)").click()
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
@@ -60,4 +61,4 @@ def test_from_limits_to_a_signature_and_an_alarm(open_page: Callable, server: st
         assert "MSC1: review" in archive.read("signoffs.csv").decode("utf-8-sig")
     log.write_bytes(log.read_bytes().replace(b"scientist", b"director!"))
     page.reload()
-    page.get_by_text("audit log of this assessment is not intact").wait_for(timeout=120_000)
+    page.get_by_text("audit log of this assessment is not intact").wait_for(timeout=BUSY_MS)
