@@ -14,7 +14,9 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
 from core.errors import Cancelled, InputError
 from core.memory import keep_freed_memory
 
-COMMANDS = ("simulate", "add", "segment", "review", "register", "annotate", "tune", "assess", "dataset", "train", "evaluate", "compare", "models", "export")
+STAIN = ("register", "annotate", "tune")
+MODELS = ("dataset", "train", "evaluate", "compare", "models")
+COMMANDS = ("simulate", "add", "segment", "review", *STAIN, "assess", "report", "sign", *MODELS, "export")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -64,6 +64,47 @@ class AssessSettings:
     bootstrap: int = setting(2000, "Bootstrap samples", "Resamplings of fields for the interval of a culture of 20 or more fields.", low=100, high=100_000)
     seed: int = setting(0, "Seed", "Makes the bootstrap repeatable.", low=0, high=2**31 - 1)
     decimal_comma: bool = setting(False, "CSV with decimal comma", "Semicolons between columns and a comma in numbers, for Excel in many European languages.")
+    operator: str = setting("", "Operator", "Who makes the assessment; stands in the report.")
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What a report of an assessment rests on besides the calls, and how it compares cultures."""
+
+    evaluation: str = setting(
+        "auto",
+        "Evaluation of the classifier",
+        "Gives sensitivity and specificity for the corrected fraction. auto: the newest of this very classifier on cells it did not learn from; "
+        "none; an id, EXPERIMENT/ID or a folder.",
+    )
+    annotation: str = setting("auto", "Annotation of stained fields", "auto: the newest of these outlines, else of others; none; or an id.")
+    second_annotation: str = setting("auto", "Second marker", "Another annotation, of another marker. auto: the newest that there is; none; or an id.")
+    group_by: str = setting("auto", "Compare groups of", "A column of the field table, e.g. passage, condition, donor. auto: the first that differs; none.")
+    reference: str = setting("", "Reference group", "Every other group is compared with it; empty: every pair is.")
+    unit: str = setting(
+        "culture",
+        "Unit of the comparison",
+        "What counts as one observation. well: wells of one culture are technical replicates. donor: the mean of a donor's cultures.",
+        choices=("culture", "well", "donor"),
+    )
+    gallery: int = setting(24, "Cells in a gallery", "Random ones, and as many of the most doubtful calls.", low=0, high=200)
+    seed: int = setting(0, "Seed", "Chooses the random cells and makes the intervals repeatable.", low=0, high=2**31 - 1)
+    operator: str = setting("", "Operator", "Who makes the report; stands in it.")
+    decimal_comma: bool = setting(False, "CSV with decimal comma", "Semicolons between columns and a comma in numbers, for Excel in many European languages.")
+
+
+@dataclass(frozen=True)
+class AcceptanceLimits:
+    """When a laboratory takes a culture. Nothing holds before somebody saves it under a name."""
+
+    pass_up_to: float = setting(0.20, "Pass up to", "Senescent fraction of a culture; a higher one is to be reviewed.", low=0, high=1)
+    fail_from: float = setting(0.40, "Fail from", "A culture with this senescent fraction or more fails.", low=0, high=1)
+    widest_interval: float = setting(0.25, "Widest 95 % interval", "A wider one is to be reviewed. In shares: 0.25 is 25 percentage points.", low=0.01, high=1)
+    fewest_cells: int = setting(100, "Fewest scored cells", "With fewer the culture is to be reviewed.", low=1, high=1_000_000)
+    fewest_fields: int = setting(3, "Fewest fields", "With fewer the culture is to be reviewed.", low=1, high=10_000)
+    control_up_to: float = setting(
+        0.10, "Negative control up to", "Senescent fraction of a negative control; above it no culture passes, because the calls are in doubt.", low=0, high=1
+    )
 
 
 SIGNALS = ("brightfield", "colour", "gated", "fluorescence", "binary", "raw")

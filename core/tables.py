@@ -520,6 +520,12 @@ GROUPS: Final[Mapping[str, str]] = {  # passages, conditions or donors: one row 
     "ci_high": "Float64",
 }
 
+GROUP_UNITS: Final[Mapping[str, str]] = {  # what is compared: one row a culture (or well, or donor)
+    "unit": "str",
+    "group": "str",
+    "fraction": "Float64",  # senescent, by one estimator for all
+}
+
 COMPARISONS: Final[Mapping[str, str]] = {  # one row a pair of groups
     "group": "str",
     "reference": "str",
@@ -541,6 +547,115 @@ TRENDS: Final[Mapping[str, str]] = {  # over a dose or passage number: one row
     "ci_high": "Float64",
     "p": "Float64",
     "intercept": "Float64",
+}
+
+ESTIMATES: Final[Mapping[str, str]] = {  # of a culture in an assessment, beside its plain count: one row a culture. Intervals are 95 %
+    "n_wells": "Int64",
+    "fraction_lower_threshold": "Float64",  # cells called senescent at a decision threshold 10 % lower, and 10 % higher
+    "fraction_higher_threshold": "Float64",
+    "corrected_fraction": "Float64",  # corrected for sensitivity and specificity (Rogan and Gladen 1978)
+    "corrected_low": "Float64",
+    "corrected_high": "Float64",
+    "n_stained_fields": "Int64",  # with scored cells that have a class from the stain
+    "n_stained_cells": "Int64",
+    "stained_fraction": "Float64",  # of these cells: positive by the stain ...
+    "stained_low": "Float64",
+    "stained_high": "Float64",
+    "called_where_stained": "Float64",  # ... and called senescent by the classifier
+    "called_where_stained_low": "Float64",
+    "called_where_stained_high": "Float64",
+    "stained_lower_threshold": "Float64",  # positive at a stain threshold 10 % lower, and 10 % higher, over all annotated cells
+    "stained_higher_threshold": "Float64",
+    "powered_fraction": "Float64",  # prediction-powered: the stained fields correct the calls on the others
+    "powered_low": "Float64",
+    "powered_high": "Float64",
+    "reported_fraction": "Float64",  # the one of these that is reported
+    "reported_low": "Float64",
+    "reported_high": "Float64",
+    "reported_method": "str",
+    "reported_notes": "str",  # what makes it weak
+}
+
+ACCEPTANCE: Final[Mapping[str, str]] = {  # of a culture: the verdict by the laboratory's limits
+    "verdict": "str",  # one of ACCEPTANCE_VERDICTS, "" for a control or where no limits are set
+    "verdict_reasons": "str",
+    "limits_version": "Int64",
+}
+ACCEPTANCE_VERDICTS: Final = ("pass", "review", "fail")
+
+REPORTED_SAMPLES: Final[Mapping[str, str]] = {**ASSESSED_SAMPLES, **ESTIMATES, **ACCEPTANCE}  # samples.csv of an assessment and of a report
+
+MARKED_CELLS: Final[Mapping[str, str]] = {  # beside ASSESSED_CELLS: what the stain says of a cell
+    "marker": "str",
+    "marker_class": "Int64",  # 1 positive, 0 negative, empty where not known
+    "second_marker": "str",
+    "second_marker_class": "Int64",
+}
+
+REFERENCE_CULTURES: Final[Mapping[str, str]] = {  # where a classifier's sensitivity and specificity come from: one row an annotated culture
+    "sample": "str",
+    "n_stained": "Int64",
+    "n_found": "Int64",  # of these, called senescent
+    "n_unstained": "Int64",
+    "n_spared": "Int64",  # of these, not called senescent
+    "sensitivity": "Float64",
+    "specificity": "Float64",
+}
+
+CLASS_SHAPES: Final[Mapping[str, str]] = {  # size and shape of the scored cells by call: one row a culture ("" is all of them), call and number
+    "sample": "str",
+    "call": "str",  # "senescent" or "not senescent"
+    "measure": "str",
+    "unit": "str",
+    "n_cells": "Int64",
+    "median": "Float64",
+    "quartile_low": "Float64",
+    "quartile_high": "Float64",
+}
+
+GALLERY: Final[Mapping[str, str]] = {  # cells shown in a report, in its order
+    "gallery": "str",  # "random" or "doubtful"
+    "cell_id": "str",
+    "fov_id": "str",
+    "label": "Int64",
+    "sample": "str",
+    "senescence_probability": "Float64",
+    "senescent": "Int64",
+    "marker_class": "Int64",
+    "y_px": "Float64",
+    "x_px": "Float64",
+}
+
+SIGNOFFS: Final[Mapping[str, str]] = {  # append-only: one row a decision on an assessment
+    "number": "Int64",
+    "time": "str",  # ISO 8601, UTC
+    "name": "str",
+    "role": "str",
+    "decision": "str",  # one of SIGNOFF_DECISIONS
+    "comment": "str",
+    "assessment": "str",
+    "report": "str",  # the report that was looked at; "" for the assessment's own
+    "content": "str",  # SHA-256 over the tables that were signed
+    "verdicts": "str",  # at that time, e.g. "MSC1 P4: pass; MSC2 P9: review"
+    "limits_version": "Int64",
+    "previous": "str",  # hash of the entry before
+    "hash": "str",
+}
+SIGNOFF_DECISIONS: Final = ("approved", "approved with remarks", "rejected", "withdrawn")  # withdrawn: takes back what one said before
+
+LIMITS: Final[Mapping[str, str]] = {  # append-only: the laboratory's acceptance limits, one row a version
+    "number": "Int64",
+    "time": "str",
+    "name": "str",
+    "comment": "str",
+    "pass_up_to": "Float64",
+    "fail_from": "Float64",
+    "widest_interval": "Float64",
+    "fewest_cells": "Int64",
+    "fewest_fields": "Int64",
+    "control_up_to": "Float64",
+    "previous": "str",
+    "hash": "str",
 }
 
 FAILURES: Final[Mapping[str, str]] = {  # what was left out of a product, and why

@@ -18,7 +18,7 @@ from pages.parts.settings_form import settings_form
 from pages.parts.thumbnails import thumbnails
 from pages.parts.welcome import welcome
 
-STAGES = ("assess", "demo", "add")
+STAGES = ("assess", "demo", "add", "report")
 
 
 def page() -> None:
@@ -59,7 +59,7 @@ def arrive(stage: str, result: str) -> None:
     """A job has just ended well: the address forgets it and names its product."""
     address.write(job=None)
     if stage != "add" and result:
-        address.write(assessment=result.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
+        address.write(**{"report" if stage == "report" else "assessment": result.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]})
 
 
 def prepare(experiment: Experiment) -> None:

@@ -18,6 +18,10 @@ FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 MAX_POINTS = 4000  # more points neither show nor scroll; a fixed sample of them does
 NAMES = {1: ("senescent", SENESCENT), 0: ("not senescent", NOT_SENESCENT)}
 _GRID = "rgba(128, 128, 128, 0.22)"
+_OTHERS = (  # estimates beside the plain count: name, symbol, colour, columns
+    ("culture, as reported", "diamond", "#17211F", "reported_fraction", "reported_low", "reported_high"),
+    ("culture, as stained", "square", "#7B3F98", "stained_fraction", "stained_low", "stained_high"),
+)
 _BAND = (0.16, 0.40)  # where the points of the fields lie below the interval of their culture; 1 is the next culture
 
 
@@ -29,7 +33,8 @@ def fractions_by_sample(samples: pd.DataFrame, fields: pd.DataFrame) -> go.Figur
     shown = samples.reset_index(drop=True)
     known = shown["senescent_fraction"].notna().to_numpy()
     place = {name: i for i, name in enumerate(shown["sample"])}
-    figure = _figure(height=90 + 46 * max(1, len(shown)))
+    others = [one for one in _OTHERS if one[3] in shown and _other(shown, one[3]).any()]
+    figure = _figure(height=90 + (64 if others else 46) * max(1, len(shown)))
     figure.add_trace(_field_points(fields[fields["senescent_fraction"].notna()], place))
     rows = shown[known]
     centre = _numbers(rows["senescent_fraction"])
@@ -46,15 +51,39 @@ def fractions_by_sample(samples: pd.DataFrame, fields: pd.DataFrame) -> go.Figur
             },
             mode="markers",
             marker={"size": 13, "color": SENESCENT, "line": {"width": 1.5, "color": "white"}},
-            name="culture, 95 % interval",
+            name="culture, as called, 95 % interval" if others else "culture, 95 % interval",
             text=[_sample_hover(row) for row in rows.to_dict("records")],
             hovertemplate="%{text}<extra></extra>",
         )
     )
+    for name, symbol, colour, *columns in others:
+        drawn = _other(shown, columns[0])
+        figure.add_trace(_estimates(shown[drawn], drawn.to_numpy(dtype=bool), name, symbol, colour, columns))
     _percent_axis(figure, "x", "senescent cells")
     names = [_label(row) for row in shown.to_dict("records")]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.45, -0.45], showgrid=False, ticks="", automargin=True)
     return figure
+
+
+def _other(shown: pd.DataFrame, fraction: str) -> "pd.Series[bool]":
+    """Where there is something to draw that the plain count does not show."""
+    known = shown[fraction].notna()
+    return known & ~shown["reported_method"].isin(("", "plain count", "count of stained cells")) if fraction == "reported_fraction" else known
+
+
+def _estimates(rows: pd.DataFrame, drawn: np.ndarray, name: str, symbol: str, colour: str, columns: list[str]) -> go.Scatter:
+    """Another estimate of the cultures, above the plain count."""
+    centre, low, high = (_numbers(rows[c]) for c in columns)
+    return go.Scatter(
+        x=centre,
+        y=np.flatnonzero(drawn) - (0.16 if symbol == "diamond" else 0.3),
+        error_x={"array": high - centre, "arrayminus": centre - low, "thickness": 1.5, "width": 4, "color": colour},
+        mode="markers",
+        marker={"size": 10, "symbol": symbol, "color": colour, "line": {"width": 1, "color": "white"}},
+        name=name,
+        text=[f"<b>{escape(culture(row))}</b><br>{name}: {percent(row[columns[0]])}" for row in rows.to_dict("records")],
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def probability_histogram(cells: pd.DataFrame, threshold: float | None = None) -> go.Figure:

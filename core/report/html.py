@@ -17,7 +17,8 @@ from core.report import words
 from core.report.cautions import cautions
 from core.report.doubts import quality_section
 from core.report.overlay import OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT, jpeg, shrunk
-from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, EXCLUSIONS, FAILURES, typed
+from core.report.sections import Sections, section_context
+from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, EXCLUSIONS, FAILURES, REPORTED_SAMPLES, typed
 
 PICTURES_BYTES = 2_400_000  # with Plotly (4.8 MB) and base64 (a third more) the file stays near 8 MB
 _LONGEST_PX, _SHORTEST_PX = 1000, 400  # bounds of the longer side of a picture
@@ -36,6 +37,7 @@ def html_report(
     failures: pd.DataFrame,
     overlays: Mapping[str, bytes],
     notes: Sequence[str] = (),
+    sections: Sections | None = None,
 ) -> None:
     """Write the report to ``path``.
 
@@ -45,29 +47,33 @@ def html_report(
         The assessment's ``settings.json``; read are ``experiment, id, created, command, seed, settings, models``
         (by kind, each with ``name, sha256, licence, summary``, the classifier also with ``threshold``) and ``versions``. What is missing is left out.
     samples, fields, cells, failures : DataFrame
-        ``tables.ASSESSED_SAMPLES``, ``ASSESSED_FIELDS``, ``ASSESSED_CELLS``, ``FAILURES``.
+        ``tables.REPORTED_SAMPLES``, ``ASSESSED_FIELDS``, ``ASSESSED_CELLS``, ``FAILURES``.
     overlays : mapping of fov_id to bytes
         PNG or JPEG of a field with its outlines; scaled down so that the file stays near 8 MB for 40 fields.
     notes : sequence of str
         Cautions of the stage, shown at the top with those that the tables call for.
+    sections : Sections, optional
+        Everything beside the calls; without it the report is of the calls alone.
 
     Raises
     ------
     InputError
         An overlay is not a picture.
     """
-    samples, fields = typed(samples, ASSESSED_SAMPLES, "samples"), typed(fields, ASSESSED_FIELDS, "fields")
+    samples, fields = typed(samples, REPORTED_SAMPLES, "samples"), typed(fields, ASSESSED_FIELDS, "fields")
     cells, failures = typed(cells, ASSESSED_CELLS, "cells"), typed(failures, FAILURES, "failures")
     key = natsort_keygen(alg=ns.IGNORECASE)
     fields = fields.sort_values(["sample", "fov_id"], key=lambda column: column.map(key))
+    more = section_context(sections, samples)
     context = {
         "title": str(settings.get("experiment") or settings.get("id") or "Assessment"),
         "about": {"id": settings.get("id"), "threshold": words.decision_threshold(settings)}
-        | {key: settings.get(key) or {} for key in ("settings", "upstream", "versions", "engines")},
+        | {key: settings.get(key) or {} for key in ("settings", "upstream", "versions", "engines", "report")},
         "models": _models(settings.get("models")),
         "date": _date(settings.get("created")),
         "totals": {c: words.grouped(fields[c].sum()) for c in ("n_cells", "n_scored", "n_excluded", "n_senescent")},
-        "cautions": cautions(settings, samples, fields, cells, failures, notes),
+        "cautions": [*cautions(settings, samples, fields, cells, failures, notes), *(more["remarks"] if more else ())],
+        "more": more,
         "samples": [_sample(row) for row in samples.to_dict("records")],
         "fields": fields.to_dict("records"),
         "sample_columns": _used(samples, ("role", "passage", "condition")),
@@ -75,7 +81,7 @@ def html_report(
         "exclusions": _exclusions(fields),
         "quality": quality_section(settings, fields),
         "failures": failures.to_dict("records"),
-        "figures": list(_figures(settings, samples, fields, cells)),
+        "figures": list(_figures(settings, samples, fields, cells, sections)),
         "cultures": _pictures(samples, fields, overlays),
         "folded": len(overlays) > _OPEN_FIELDS,
         "legend": _LEGEND,
@@ -95,7 +101,9 @@ def _template() -> Any:
     return environment.get_template("report.html")
 
 
-def _figures(settings: Mapping[str, Any], samples: pd.DataFrame, fields: pd.DataFrame, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _figures(
+    settings: Mapping[str, Any], samples: pd.DataFrame, fields: pd.DataFrame, cells: pd.DataFrame, sections: Sections | None
+) -> Iterator[dict[str, Any]]:
     """Figures that have something to show, with a caption and the JSON that Plotly draws from."""
     from core.report import figures
 
@@ -108,8 +116,16 @@ def _figures(settings: Mapping[str, Any], samples: pd.DataFrame, fields: pd.Data
         "fractions",
         True,
         figures.fractions_by_sample(samples, fields),
-        "Senescent fraction of each culture (orange, with its 95 % interval) and of each of its fields (grey).",
+        "Senescent fraction of each culture as called (orange, with its 95 % interval) and of each of its fields (grey)"
+        + (", with the estimate that is reported (black) and the stained fraction (violet) where they are known." if sections else "."),
     )
+    if sections is not None and len(sections.tables["groups"]) > 1:
+        from core.report.group_figures import groups_figure
+
+        compared = sections.words["comparison"]
+        drawn = groups_figure(sections.tables["groups"], sections.tables["group_units"], compared["unit"])
+        caption = f"Mean of the {compared['unit']}s of each {compared['column']}, with the 95 % interval between them; one point a {compared['unit']}."
+        yield _figure("groups", True, drawn, caption)
     yield _figure(
         "histogram",
         False,
@@ -154,7 +170,8 @@ def _used(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 def _sample(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the sample table with the sentence that says it."""
-    return {**row, "sentence": words.sentence(row), "name": words.culture(row)}
+    reported = row["senescent_fraction"] if pd.isna(row["reported_fraction"]) else row["reported_fraction"]
+    return {**row, "shown": reported, "sentence": words.reported_sentence(row), "name": words.culture(row)}
 
 
 def _exclusions(fields: pd.DataFrame) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,10 @@ import pandas as pd
 SPACE = "\u00a0"  # no-break: a number stays with its unit, and a search for "34 %" finds it
 THIN = "\u202f"  # narrow no-break, between groups of digits
 UNNAMED = "(unnamed culture)"
+ONE_MARKER = (
+    "One marker is not senescence: SA-beta-gal, for one, also stains confluent, starved and old but cycling cells. "
+    "Take a second one (p16, p21, lamin B1, EdU, Ki-67, a SASP factor) into account before a culture is called senescent."
+)
 
 
 def percent(fraction: Any) -> str:
@@ -68,6 +73,48 @@ def sentence(row: Mapping[str, Any]) -> str:
         return f"{culture(row)}{role}: no cell could be scored in {count(row['n_fields'], 'field')}."
     between = interval(row["ci_low"], row["ci_high"])
     return f"{culture(row)}{role}: {percent(row['senescent_fraction'])} senescent (95{SPACE}% interval {between}), {counted(row)}."
+
+
+def reported_sentence(row: Mapping[str, Any]) -> str:
+    """The result of one culture by the estimate that is reported (a row of ``tables.REPORTED_SAMPLES``); as ``sentence`` for a plain count."""
+    method = str(row.get("reported_method") or "")
+    if method in ("", "plain count") or not row["n_scored"] or pd.isna(row["reported_fraction"]):
+        return sentence(row)
+    role = f" ({row['role']})" if row.get("role") not in (None, "", "sample") else ""
+    between = interval(row["reported_low"], row["reported_high"])
+    return (
+        f"{culture(row)}{role}: {percent(row['reported_fraction'])} senescent (95{SPACE}% interval {between}), {method}; "
+        f"called senescent are {percent(row['senescent_fraction'])}, {counted(row)}."
+    )
+
+
+def with_interval(fraction: Any, low: Any, high: Any) -> str:
+    """``0.34, 0.27, 0.42`` as "34 % (27–42 %)"; unknown is an en dash."""
+    return f"{percent(fraction)} ({interval(low, high)})" if not pd.isna(fraction) else "–"
+
+
+def signed(fraction: Any) -> str:
+    """``0.123`` as "+12.3": a difference in percentage points."""
+    return "–" if pd.isna(fraction) else f"{100 * float(fraction):+.1f}".replace("-", "−")
+
+
+def points(fraction: Any) -> str:
+    """``0.123`` as "12.3": a spread in percentage points."""
+    return "–" if pd.isna(fraction) else f"{100 * float(fraction):.1f}"
+
+
+def moment(time: Any) -> str:
+    """``2026-01-31T13:05:00+00:00`` as "2026-01-31 13:05 UTC"; anything else as it is."""
+    try:
+        when = datetime.fromisoformat(str(time))
+    except ValueError:
+        return str(time or "")
+    return f"{when:%Y-%m-%d %H:%M}" + (" UTC" if when.tzinfo is not None and not when.utcoffset() else "")
+
+
+def measured(value: Any) -> str:
+    """A measured number to three digits; thousands in groups."""
+    return "–" if pd.isna(value) else grouped(round(float(value))) if abs(float(value)) >= 100 else f"{float(value):.3g}"
 
 
 def _whole(fraction: float) -> str:

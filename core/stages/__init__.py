@@ -27,6 +27,7 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "stain": _lazy("staining"),
     "annotate": _lazy("annotating"),
     "assess": _lazy("assessing"),
+    "report": _lazy("reporting"),
     "evaluate": _lazy("evaluating"),
     "compare": _lazy("comparing"),
     "demo": _lazy("demonstrating"),

@@ -13,9 +13,11 @@ from core.images import grey, read_labels
 from core.models import find_model
 from core.options import ASSESS_RENAMED, command, settings_from
 from core.progress import Progress, silent
-from core.report import html_report, jpeg, overlay, read_csv, write_csv
-from core.settings import AssessSettings, SegmentSettings
+from core.report import jpeg, overlay, read_csv, write_csv
+from core.settings import AssessSettings, ReportSettings, SegmentSettings
+from core.stages.assessed import NOTES, OVERLAYS, Assessed
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
+from core.stages.reporting import gather, write_results
 from core.stages.scoring import Scorer, decision_threshold
 from core.stages.segmenting import note_engine, segment
 from core.statistics import field_table, sample_table
@@ -23,9 +25,9 @@ from core.statistics.quality import with_doubts, with_quality
 from core.tables import ASSESSED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json
 
-NOTES = "notes.txt"  # what the reader must be told, one line each
 OVERLAY_SIDE_PX = 1400
 SEGMENT_SHARE = 0.4  # of the whole work, for the time left
+REPORT_FROM = 0.99
 
 
 def run(params: dict[str, Any], progress: Progress) -> Path:
@@ -77,9 +79,8 @@ def assess(
     try:
         with publish(experiment, "assessments", product_id(model.name, payload), settings, **about) as partial:
             scorer = Scorer(checkpoint, settings, notes=_notes(partial.path))
-            _score_fields(experiment, fields, segmentation, scorer, partial.path, part(progress, SEGMENT_SHARE, 1 - SEGMENT_SHARE, 1.0))
-            progress(0.99, 1.0, "writing tables and the report")
-            _write_results(experiment, segmentation, scorer, partial.path)
+            _score_fields(experiment, fields, segmentation, scorer, partial.path, part(progress, SEGMENT_SHARE, REPORT_FROM - SEGMENT_SHARE, 1.0))
+            _write_results(experiment, segmentation, scorer, partial.path, part(progress, REPORT_FROM, 1 - REPORT_FROM, 1.0))
     except AlreadyPublished as ready:
         return ready.path
     progress(1.0, 1.0, "done")
@@ -102,7 +103,7 @@ def _command(path: Path, settings: AssessSettings, segmenting: SegmentSettings, 
 def _score_fields(experiment: Experiment, fields: list[FieldOfView], segmentation: Product, scorer: Scorer, folder: Path, progress: Progress) -> None:
     """Score field by field; a finished field is kept in ``parts/`` so that a re-run goes on after it."""
     (folder / "parts").mkdir(exist_ok=True)
-    (folder / "overlays").mkdir(exist_ok=True)
+    (folder / OVERLAYS).mkdir(exist_ok=True)
     every = read_csv(segmentation.path / "cells.csv", CELLS)
     failures = Failures(rows=read_csv(segmentation.path / "failures.csv", FAILURES).to_dict("records"))
     failed = {row["fov_id"] for row in failures.rows}
@@ -134,13 +135,14 @@ def _score_field(
     if labels.shape != picture.pixels.shape[:2]:
         raise InputError(f"The label image of {fov.fov_id} is {labels.shape} px and its phase image {picture.pixels.shape[:2]}; they must have the same size.")
     table = scorer.score(fov, picture, labels, cells, progress)
-    (folder / "overlays" / f"{fov.fov_id}.jpg").write_bytes(jpeg(overlay(grey(picture), labels, table), OVERLAY_SIDE_PX))
+    (folder / OVERLAYS / f"{fov.fov_id}.jpg").write_bytes(jpeg(overlay(grey(picture), labels, table), OVERLAY_SIDE_PX))
     (folder / NOTES).write_text("\n".join(scorer.notes), encoding="utf-8", newline="\n")
     note_engine(folder, scorer.classifier.about)
     write_csv(folder / "parts" / f"{fov.fov_id}.csv", table)  # last: its presence says that the field is finished
 
 
-def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer, folder: Path) -> None:
+def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer, folder: Path, progress: Progress) -> None:
+    """The tables and the report, with what is known of the classifier and the stain by now (``reporting``)."""
     parts = sorted((folder / "parts").glob("*.csv"))
     described = experiment.fields().merge(read_csv(segmentation.path / "fields.csv", SEGMENTED_FIELDS), on="fov_id")
     order = {fov_id: i for i, fov_id in enumerate(described["fov_id"])}
@@ -150,12 +152,9 @@ def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer
     fields = with_quality(field_table(cells, described), cells, reference.summary() if reference else None, scorer.checkpoint.pixel_size_um)
     samples = with_doubts(sample_table(fields, bootstrap=scorer.settings.bootstrap, seed=scorer.settings.seed), fields)
     failures = read_csv(folder / "failures.csv", FAILURES)
-    comma = scorer.settings.decimal_comma
-    for name, table in (("cells", cells), ("fields", fields), ("samples", samples), ("failures", failures)):
-        write_csv(folder / f"{name}.csv", table, decimal_comma=comma)
-    overlays = {p.stem: (folder / "overlays" / f"{p.stem}.jpg").read_bytes() for p in parts}
-    about = read_json(folder / "settings.json") | {"experiment": experiment.path.name}
-    html_report(folder / "report.html", about, samples, fields, cells, failures, overlays, scorer.notes)
+    assessed = Assessed(experiment, read_json(folder / "settings.json"), folder, samples, fields, cells, failures, scorer.notes)
+    settings = ReportSettings(**{name: getattr(scorer.settings, name) for name in ("seed", "decimal_comma", "operator")})
+    write_results(folder, assessed, gather(assessed, settings), settings, progress)
     for file in parts:
         file.unlink()
     (folder / "parts").rmdir()

@@ -114,10 +114,10 @@ def trend_sentence(table: pd.DataFrame, unit: str = "passage") -> str:
     """``trend`` in plain words."""
     row = table.iloc[0]
     if pd.isna(row["slope"]):
-        return f"No trend over {unit}: at least 3 cultures at 2 different values are needed, {row['n_cultures']} at {row['n_doses']} are known."
+        return f"No trend over {unit}: at least 3 cultures at 2 different values are needed, {int(row['n_cultures'])} at {int(row['n_doses'])} are known."
     low, high = 100 * row["ci_low"], 100 * row["ci_high"]
     said = "no trend is shown" if low <= 0 <= high else "a trend beyond the uncertainty"
-    return f"{100 * row['slope']:+.1f} percentage points a {unit} (95 % interval {low:+.1f} to {high:+.1f}), {said}; {row['n_cultures']} cultures."
+    return f"{100 * row['slope']:+.1f} percentage points a {unit} (95 % interval {low:+.1f} to {high:+.1f}), {said}; {int(row['n_cultures'])} cultures."
 
 
 def _grouped(fractions: ArrayLike, groups: ArrayLike) -> dict[str, Floats]:

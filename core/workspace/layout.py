@@ -9,9 +9,12 @@ from core.errors import InputError
 from core.workspace.files import file_errors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-KINDS = ("segmentations", "annotations", "datasets", "runs", "evaluations", "assessments", "tunings", "exports", "registrations", "stains", "comparisons")
+KINDS = (
+    *("segmentations", "registrations", "stains", "annotations", "datasets", "runs", "tunings"),
+    *("evaluations", "comparisons", "assessments", "reports", "exports"),
+)
 PARTIAL = ".partial"
-_OURS = {"models", "logs"}  # folders of the workspace that are not experiments
+_OURS = {"models", "logs", "laboratory"}  # folders of the workspace that are not experiments
 _DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$", *(f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³")}
 _LONGEST = 200  # bytes of UTF-8; file systems stop at 255, and "_2", ".partial" and the like still come
 

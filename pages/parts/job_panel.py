@@ -24,6 +24,7 @@ TITLES = {
     "stain": "Measuring the stain",
     "annotate": "Saving the annotation",
     "assess": "Assessing",
+    "report": "Making the report",
     "dataset": "Building the dataset",
     "evaluate": "Evaluating",
     "compare": "Comparing",

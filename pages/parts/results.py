@@ -1,21 +1,31 @@
 """An assessment on the page: headline, warnings, plots, tables, what was left out, downloads."""
 
-from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.report import read_csv, zip_product
+from core.report import zip_product
 from core.report.cautions import cautions
 from core.report.doubts import uncertain_words
-from core.report.words import counted, culture, decision_threshold, interval, percent
-from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES
-from core.workspace import Experiment, Product
+from core.report.words import count, counted, culture, interval, percent
+from core.stages.assessed import Assessed, open_assessment
+from core.stages.reporting import EVIDENCE
+from core.stages.signing import current_limits, logs_to_export
+from core.statistics.acceptance import verdict_table
+from core.statistics.cultures import PLAIN
+from core.tables import ACCEPTANCE, ESTIMATES
+from core.workspace import Experiment, Product, read_json
 from pages.parts import address
 from pages.parts.choose import NEW
 from pages.parts.field_view import browse_fields
 from pages.parts.quality import usual_ranges
+from pages.parts.result_estimates import show_estimates
+from pages.parts.result_groups import show_groups
+from pages.parts.result_report import report_tab, shown_report
+from pages.parts.result_signoff import BADGES, signoff_line, signoff_tab
 from pages.parts.words import known
 
 SHARES = (
@@ -48,52 +58,60 @@ LABELS = {
     "median_area": "Median cell area",
     "diameter_px": "Diameter (px)",
 }
+BESIDE = {*ESTIMATES, *ACCEPTANCE} - {"n_wells"}  # columns that have a table of their own
 CARDS = 4  # more cultures than this are read off the plot and the table
 
 
-@dataclass(frozen=True)
-class Tables:
-    """The tables and notes of an assessment."""
-
-    samples: pd.DataFrame
-    fields: pd.DataFrame
-    cells: pd.DataFrame
-    failures: pd.DataFrame
-    notes: list[str]
-
-
 @st.cache_data(max_entries=16, show_spinner=False)
-def read_tables(path: Path) -> Tables:
-    """Everything of a finished assessment; it never changes, so it is read once."""
-    columns = {"samples": ASSESSED_SAMPLES, "fields": ASSESSED_FIELDS, "cells": ASSESSED_CELLS, "failures": FAILURES}
-    notes = path / "notes.txt"
-    lines = notes.read_text(encoding="utf-8").splitlines() if notes.is_file() else []
-    return Tables(**{name: read_csv(path / f"{name}.csv", wanted) for name, wanted in columns.items()}, notes=[n for n in lines if n])
+def read_assessed(experiment: Path, kind: str, id: str) -> Assessed:
+    """Everything of a finished assessment or report; it never changes, so it is read once."""
+    home = Experiment(experiment)
+    return open_assessment(home, home.product(kind, id))
+
+
+def read_words(product: Product) -> dict[str, Any]:
+    """``evidence.json``; nothing where an earlier version made the assessment."""
+    file = product.path / EVIDENCE
+    return read_json(file) if file.is_file() else {}
 
 
 def show_assessment(experiment: Experiment, product: Product) -> None:
-    tables = read_tables(product.path)
-    found = cautions(product.settings, tables.samples, tables.fields, tables.cells, tables.failures, tables.notes)
+    """Alarm, cautions, headline, downloads; the rest in tabs."""
+    report = shown_report(experiment, product)
+    shown = report or product
+    assessed, words = read_assessed(experiment.path, shown.kind, shown.id), read_words(shown)
+    limits, version = current_limits()
+    samples = verdict_table(assessed.samples, limits, version)
+    signoff_line(experiment, product)
+    found = [*cautions(product.settings, samples, assessed.fields, assessed.cells, assessed.failures, assessed.notes), *words.get("remarks", ())]
     if found:
         st.warning("**Before you use these numbers**\n" + "\n".join(f"- {one}" for one in found), icon=":material/warning:")
-    if int(tables.samples["n_scored"].sum()):
-        _headline(tables.samples)
+    if int(samples["n_scored"].sum()):
+        _headline(samples)
     else:
-        _nothing_scored(experiment, tables)
-    _downloads(experiment, product)
-    left_out = f"Left out ({len(tables.failures)})" if len(tables.failures) else "Left out"
-    picture, plots, cultures, fields, missing, made = st.tabs(["Cells in the picture", "Plots", "Cultures", "Fields", left_out, "How it was made"])
+        _nothing_scored(experiment, assessed)
+    _downloads(experiment, product, report)
+    left_out = f"Left out ({len(assessed.failures)})" if len(assessed.failures) else "Left out"
+    names = ["Cells in the picture", "Plots", "Cultures", "Groups", "Fields", left_out, "Report", "Sign-off", "How it was made"]
+    picture, plots, cultures, groups, fields, missing, again, signing, made = st.tabs(names)
     with picture:
-        browse_fields(experiment, product, tables.fields, tables.cells)
+        browse_fields(experiment, product, assessed.fields, assessed.cells)
     with plots:
-        _plots(tables, decision_threshold(product.settings))
+        _plots(assessed, samples)
     with cultures:
-        show_table(tables.samples)
+        show_estimates(samples, words)
+        show_table(samples[[c for c in samples if c not in BESIDE]])
+    with groups:
+        show_groups(assessed, words)
     with fields:
-        show_table(tables.fields)
+        show_table(assessed.fields)
         usual_ranges(product.settings)
     with missing:
-        _left_out(tables)
+        _left_out(assessed)
+    with again:
+        report_tab(experiment, product, assessed)
+    with signing:
+        signoff_tab(experiment, product, report, samples)
     with made:
         how_made(product, "assessment")
 
@@ -103,42 +121,55 @@ def _headline(samples: pd.DataFrame) -> None:
     for column, row in zip(st.columns(max(2, len(shown))), shown.to_dict("records"), strict=False):
         with column.container(border=True):
             role = f" · {row['role']}" if row["role"] not in ("", "sample") else ""
-            st.metric(culture(row) + role, f"{percent(row['senescent_fraction'])} senescent")
-            lines = [f"95 % interval {interval(row['ci_low'], row['ci_high'])}", f"{counted(row)}, {row['n_excluded']} not scored", uncertain_words(row)]
+            st.metric(culture(row) + role, f"{percent(row['reported_fraction'])} senescent")
+            badge = f"{BADGES[row['verdict']]} " if row["verdict"] else ""
+            spread = f"{badge}95 % interval {interval(row['reported_low'], row['reported_high'])}{_how(row)}"
+            lines = [spread, f"{counted(row)}, {row['n_excluded']} not scored", uncertain_words(row)]
             st.caption("  \n".join(line for line in lines if line))
     if len(samples) > CARDS:
-        st.caption(f"{len(samples) - CARDS} more cultures in the plot and the tables below.")
+        others = samples.iloc[CARDS:]["verdict"].value_counts()
+        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in others.items() if verdict)
+        st.caption(f"{count(len(samples) - CARDS, 'more culture')} in the plot and the tables below{f' ({verdicts})' if verdicts else ''}.")
 
 
-def _nothing_scored(experiment: Experiment, tables: Tables) -> None:
-    if len(tables.cells):
+def _how(row: dict[str, Any]) -> str:
+    """How the reported fraction was found, where it is not simply counted, with what is called beside it."""
+    if row["reported_method"] in ("", PLAIN):
+        return ""
+    return f", {row['reported_method']}; called: {percent(row['senescent_fraction'])}"
+
+
+def _nothing_scored(experiment: Experiment, assessed: Assessed) -> None:
+    if len(assessed.cells):
         st.error("No cell could be scored: all that were outlined are left out; “Left out” says why.", icon=":material/error:")
         return
     st.error("No cell was found. The model or the cell diameter may not suit these images; try them on one field.", icon=":material/error:")
     address.link("segment", "Try on one field", icon=":material/gesture:", experiment=experiment.name, segmentation=NEW)
 
 
-def _downloads(experiment: Experiment, product: Product) -> None:
-    stem = f"{experiment.name} {product.id}"
+def _downloads(experiment: Experiment, product: Product, report: Product | None) -> None:
+    """The ZIP holds the assessment, the report that is shown, and the audit log; the other buttons give what is shown."""
+    stem, shown = f"{experiment.name} {product.id}", report or product
+
+    def everything() -> BytesIO:
+        return zip_product(product.path, *([report.path] if report else []), extra=logs_to_export(experiment, product.id))
+
     with st.container(horizontal=True):
-        st.download_button(
-            "Everything (ZIP)", data=lambda: zip_product(product.path), file_name=f"{stem}.zip", mime="application/zip", on_click="ignore", type="primary"
-        )
-        st.download_button("Report (HTML)", data=(product.path / "report.html").read_bytes, file_name=f"{stem}.html", mime="text/html", on_click="ignore")
+        st.download_button("Everything (ZIP)", data=everything, file_name=f"{stem}.zip", mime="application/zip", on_click="ignore", type="primary")
+        st.download_button("Report (HTML)", data=(shown.path / "report.html").read_bytes, file_name=f"{stem}.html", mime="text/html", on_click="ignore")
         for name in ("samples", "fields", "cells"):
-            st.download_button(
-                f"{name}.csv", data=(product.path / f"{name}.csv").read_bytes, file_name=f"{stem} {name}.csv", mime="text/csv", on_click="ignore"
-            )
+            data = (shown.path / f"{name}.csv").read_bytes
+            st.download_button(f"{name}.csv", data=data, file_name=f"{stem} {name}.csv", mime="text/csv", on_click="ignore")
 
 
-def _plots(tables: Tables, threshold: float | None) -> None:
+def _plots(assessed: Assessed, samples: pd.DataFrame) -> None:
     from core.report import figures  # brings Plotly, which the first page can do without
 
-    st.plotly_chart(figures.fractions_by_sample(tables.samples, tables.fields))
+    st.plotly_chart(figures.fractions_by_sample(samples, assessed.fields))
     left, right = st.columns(2)
-    left.plotly_chart(figures.probability_histogram(tables.cells, threshold))
-    right.plotly_chart(figures.area_against_probability(tables.cells, threshold))
-    left.plotly_chart(figures.fraction_against_confluence(tables.fields))
+    left.plotly_chart(figures.probability_histogram(assessed.cells, assessed.threshold))
+    right.plotly_chart(figures.area_against_probability(assessed.cells, assessed.threshold))
+    left.plotly_chart(figures.fraction_against_confluence(assessed.fields))
 
 
 def show_table(table: pd.DataFrame) -> None:
@@ -149,13 +180,13 @@ def show_table(table: pd.DataFrame) -> None:
     st.dataframe(table, hide_index=True, column_config=config, column_order=[*first, *(c for c in used if c not in first)])
 
 
-def _left_out(tables: Tables) -> None:
-    if len(tables.failures):
+def _left_out(assessed: Assessed) -> None:
+    if len(assessed.failures):
         st.markdown("**Fields that could not be assessed**")
-        st.dataframe(tables.failures, hide_index=True)
+        st.dataframe(assessed.failures, hide_index=True)
     else:
         st.success("Every field was assessed.", icon=":material/check:")
-    reasons = tables.cells.loc[tables.cells["excluded"], "exclusion_reason"].value_counts()
+    reasons = assessed.cells.loc[assessed.cells["excluded"], "exclusion_reason"].value_counts()
     if len(reasons):
         st.markdown("**Cells that were outlined but not scored**")
         st.dataframe(reasons.rename_axis("Reason").rename("Cells").reset_index(), hide_index=True, width="content")

@@ -36,6 +36,13 @@ def settings_form(
     return [kind(**{one.name: values[one.name] for one in fields(kind)}) for kind in kinds.values()]
 
 
+def settings_grid(kind: type, key: str, start: Mapping[str, Any] | None = None, columns: int = 3) -> Any:
+    """The widgets alone, in the open; returns what is chosen, an instance of ``kind`` (a dataclass without models)."""
+    values: dict[str, Any] = {}
+    _grid(list(fields(kind)), columns, key, start or {}, values)
+    return kind(**values)
+
+
 def _grid(some: list[Field], columns: int, key: str, start: Mapping[str, Any], values: dict[str, Any]) -> None:
     for first in range(0, len(some), columns):
         for one, column in zip(some[first : first + columns], st.columns(columns, vertical_alignment="bottom"), strict=False):

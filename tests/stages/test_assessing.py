@@ -13,8 +13,8 @@ from core.images import read_labels, write_image, write_labels
 from core.report import read_csv
 from core.settings import AssessSettings, SegmentSettings
 from core.stages.adding import import_labels
-from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES
-from core.workspace import Experiment
+from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FAILURES, GALLERY, REPORTED_SAMPLES
+from core.workspace import Experiment, read_json
 
 
 @pytest.fixture
@@ -51,6 +51,11 @@ def test_field_and_culture_tables_add_up(experiment: Path, segmentation: str, cl
         assert row.ci_low < 1.0 <= row.ci_high
     assert samples["n_scored"].sum() == fields["n_scored"].sum()
     assert (made / "report.html").stat().st_size > 10_000
+    reported = read_csv(made / "samples.csv", REPORTED_SAMPLES)
+    assert (reported["reported_method"] == "plain count").all()
+    assert (reported["fraction_higher_threshold"] == 1.0).all()
+    assert read_json(made / "evidence.json")["reference"] is None
+    assert len(read_csv(made / "gallery.csv", GALLERY)) > 2
     assert {p.stem for p in (made / "overlays").glob("*.jpg")} == set(fields["fov_id"])
     assert not (made / "parts").exists()
 

@@ -1,0 +1,154 @@
+"""Sign-offs and limits: added, never changed; what was changed by others is seen."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.__main__ import main
+from core.errors import InputError
+from core.settings import AcceptanceLimits, ReportSettings
+from core.stages.reporting import report
+from core.stages.signing import current_limits, limits_history, limits_log, logs_to_export, problems, save_limits, sign, signoff_log, signoffs, standing
+from core.workspace import Experiment
+from tests.stages.assessed_dishes import assessment, dishes_of
+
+ID = "mine-1"
+LIMITS = AcceptanceLimits(pass_up_to=0.1, fail_from=0.2, widest_interval=1, fewest_cells=5, fewest_fields=2)
+
+
+@pytest.fixture
+def assessed(dishes: Callable[..., Path]) -> Experiment:
+    made = dishes_of(dishes, {"A": 2, "B": 2})
+    assessment(made)
+    return made
+
+
+def test_two_people_sign_and_one_withdraws(assessed: Experiment) -> None:
+    first = sign(assessed, ID, " Åse  Nilsen ", "scientist", "approved")
+    sign(assessed, ID, "Bo", "laboratory head", "rejected", "Culture B is contaminated.")
+    assert standing(signoffs(assessed, ID))[["name", "decision"]].to_numpy().tolist() == [["Åse Nilsen", "approved"], ["Bo", "rejected"]]
+    sign(assessed, ID, "Bo", "laboratory head", "withdrawn", "Wrong culture.")
+    table = signoffs(assessed, ID)
+    assert standing(table)["name"].tolist() == ["Åse Nilsen"]
+    assert table["decision"].tolist() == ["approved", "rejected", "withdrawn"]  # nothing is ever gone
+    assert table["previous"][1] == first["hash"]
+    assert problems(assessed, ID) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (("", "head", "approved", ""), "name of a person"),
+        (("Bo", " ", "approved", ""), "wanted a role"),
+        (("Bo", "head", "fine", ""), "wanted one of approved"),
+        (("Bo", "head", "rejected", ""), "says why it is rejected"),
+        (("Bo", "head", "approved with remarks", " "), "says why"),
+        (("Bo", "head", "withdrawn", ""), "nothing to withdraw"),
+    ],
+)
+def test_what_is_no_sign_off_is_not_saved(assessed: Experiment, given: tuple[str, ...], why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        sign(assessed, ID, *given)
+    assert signoffs(assessed, ID).empty
+    with pytest.raises(InputError, match="no assessment 'gone'"):
+        sign(assessed, "gone", "Bo", "head", "approved")
+
+
+def test_a_sign_off_leaves_the_assessment_as_it_is(assessed: Experiment) -> None:
+    folder = assessed.path / "assessments" / ID
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    sign(assessed, ID, "Bo", "head", "approved")
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    assert signoff_log(assessed, ID).file.path == assessed.path / "signoffs" / f"{ID}.jsonl"
+
+
+def test_files_that_were_changed_after_signing_are_seen(assessed: Experiment) -> None:
+    sign(assessed, ID, "Bo", "head", "approved")
+    file = assessed.path / "assessments" / ID / "samples.csv"
+    file.write_bytes(file.read_bytes().replace(b"A,", b"C,", 1))
+    assert "files that Bo signed (entry 1)" in problems(assessed, ID)[0]
+
+
+def test_a_changed_log_is_seen_and_takes_no_more(assessed: Experiment) -> None:
+    sign(assessed, ID, "Åse", "scientist", "rejected", "No.")
+    sign(assessed, ID, "Bo", "head", "approved")
+    file = signoff_log(assessed, ID).file.path
+    lines = file.read_bytes().splitlines()
+    entry = json.loads(lines[0]) | {"decision": "approved"}
+    file.write_bytes(json.dumps(entry).encode() + b"\n" + lines[1] + b"\n")
+    assert "Entry 1 was changed" in problems(assessed, ID)[0]
+    with pytest.raises(InputError, match="Nothing was added"):
+        sign(assessed, ID, "Bo", "head", "approved")
+
+
+def test_an_entry_that_a_report_knows_cannot_be_cut_off(assessed: Experiment) -> None:
+    sign(assessed, ID, "Åse", "scientist", "approved")
+    sign(assessed, ID, "Bo", "head", "rejected", "No.")
+    report(assessed.path, ID, ReportSettings(gallery=0))
+    file = signoff_log(assessed, ID).file.path
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+    assert "cut off" in problems(assessed, ID)[0]
+
+
+def test_a_report_can_be_what_is_signed(assessed: Experiment) -> None:
+    made = report(assessed.path, ID, ReportSettings(gallery=0))
+    sign(assessed, ID, "Bo", "head", "approved", report=made.name)
+    assert problems(assessed, ID) == []
+    (made / "samples.csv").write_bytes((made / "samples.csv").read_bytes() + b"\n")
+    assert "files that Bo signed" in problems(assessed, ID)[0]
+    with pytest.raises(InputError, match="no report 'gone'"):
+        sign(assessed, ID, "Bo", "head", "approved", report="gone")
+
+
+def test_limits_are_kept_version_by_version(assessed: Experiment) -> None:
+    assert current_limits() == (None, None)
+    save_limits(LIMITS, "Q. Head", "first")
+    save_limits(AcceptanceLimits(pass_up_to=0.3, fail_from=0.5), "Q. Head", "after the ring trial")
+    assert current_limits() == (AcceptanceLimits(pass_up_to=0.3, fail_from=0.5), 2)
+    assert limits_history()[["number", "pass_up_to", "comment"]].to_numpy().tolist() == [[1, 0.1, "first"], [2, 0.3, "after the ring trial"]]
+    for limits, name, why in (
+        (LIMITS, "", "name"),
+        (AcceptanceLimits(pass_up_to=0.5, fail_from=0.4), "Q", "below"),
+        (AcceptanceLimits(fail_from=2), "Q", "0 to 1"),
+    ):
+        with pytest.raises(InputError, match=why):
+            save_limits(limits, name)
+    assert limits_log().problems() == []
+
+
+def test_verdicts_of_then_stand_in_the_entry(assessed: Experiment) -> None:
+    save_limits(LIMITS, "Q. Head")
+    entry = sign(assessed, ID, "Bo", "head", "approved")
+    assert (entry["verdicts"], entry["limits_version"]) == ("A: fail; B: fail", 1)
+
+
+def test_the_logs_go_into_the_zip(assessed: Experiment) -> None:
+    import zipfile
+
+    from core.report import zip_product
+
+    assert set(logs_to_export(assessed, ID)) == {"signoffs.csv", "acceptance_limits.csv"}
+    save_limits(LIMITS, "Q. Head")
+    sign(assessed, ID, "Bo", "head", "approved")
+    made = report(assessed.path, ID, ReportSettings(gallery=0))
+    with zipfile.ZipFile(zip_product(assessed.path / "assessments" / ID, made, extra=logs_to_export(assessed, ID))) as archive:
+        names = set(archive.namelist())
+        assert archive.read("signoffs.jsonl") == signoff_log(assessed, ID).file.path.read_bytes()
+        assert b"Bo" in archive.read("signoffs.csv")
+    assert {f"{ID}/samples.csv", f"{made.name}/report.html", "acceptance_limits.jsonl"} <= names
+
+
+def test_on_the_command_line(assessed: Experiment, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(assessed.path / "assessments" / ID)
+    assert main(["sign", folder, "--decision", "approved", "--name", "Bo", "--role", "head"]) == 0
+    out = capsys.readouterr()
+    assert Path(out.out.strip()) == signoff_log(assessed, ID).file.path
+    assert "1. " in out.err
+    assert "Bo (head): approved" in out.err
+    assert main(["sign", folder, "--decision", "rejected", "--name", "Bo", "--role", "head"]) == 2
+    file = signoff_log(assessed, ID).file.path
+    file.write_bytes(file.read_bytes().replace(b"approved", b"rejected"))
+    assert main(["sign", folder]) == 2
+    assert "Entry 1 was changed" in capsys.readouterr().err
