@@ -42,14 +42,14 @@ def fields(given: argparse.Namespace) -> Iterator[tuple[str, SimulatedField]]:
 
 
 def measured(what: str, image: str, phase: np.ndarray, stain: np.ndarray, field: SimulatedField | None, method: str) -> dict[str, Any]:
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     found = register(phase, stain, method)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - busy
     error = np.nan
     if field is not None and len(field.cells):
         truth = np.array(field.registration["matrix"])[:2]
         error = displacement(found.matrix, truth, field.cells[["x_px", "y_px"]].to_numpy()).mean()
-    return {"pair": what, "image": image, "error_px": error, **found.row(), "seconds": seconds}
+    return {"pair": what, "image": image, "error_px": error, **found.row(), "seconds": seconds, "cpu_seconds": cpu}
 
 
 def measure(given: argparse.Namespace) -> pd.DataFrame:
@@ -84,7 +84,8 @@ def show(table: pd.DataFrame) -> None:
         print("\n", pd.crosstab(bins, related["verdict"]).to_string(), "\n", sep="")
         if len(off):
             print(off[["pair", "image", "error_px", "score", "residual_px", "verdict", "reason"]].to_string(index=False))
-    print(f"seconds a pair: median {table['seconds'].median():.2f}, largest {table['seconds'].max():.2f}")
+    for name, words in (("seconds", "seconds"), ("cpu_seconds", "processor seconds, all threads,")):
+        print(f"{words} a pair: median {table[name].median():.2f}, largest {table[name].max():.2f}")
 
 
 def main() -> None:

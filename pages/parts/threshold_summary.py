@@ -98,6 +98,9 @@ def _how(product: Product) -> None:
     }
     for column, (words, value) in zip(st.columns(4), values.items(), strict=True):
         column.markdown(f":small[{words}]  \n**{value}**")
+    if positive > settings.get("control_positive", 1) * cells:
+        words = f"{positive} of {count(cells, 'negative-control cell')} are stained, more than the {percent(settings['control_positive'])} allowed."
+        st.warning(f"{words} The threshold is too low, or what is marked as a control is stained.", icon=":material/warning:")
     if settings.get("threshold_by_line"):
         st.warning(f"Every line has its own threshold, so fractions of lines cannot be compared. {settings['threshold_by_line']}", icon=":material/warning:")
     st.caption(f"{settings['threshold_used']:.4g} is in units of {settings.get('unit', 'the signal')}. {settings.get('threshold_why', '')}")
@@ -125,7 +128,7 @@ def lines_table(lines: pd.DataFrame) -> pd.DataFrame:
 
 def _downloads(experiment: Experiment, product: Product) -> None:
     stem = f"{experiment.name} {product.id}"
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Everything (ZIP)", data=lambda: zip_product(product.path), file_name=f"{stem}.zip", mime="application/zip", on_click="ignore", type="primary"
         )

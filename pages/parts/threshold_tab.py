@@ -69,7 +69,9 @@ def _remarks(stain: Stain) -> None:
     doubtful = stain.fields[stain.fields["verdict"] == "check"]
     if not len(missing) + len(warned) + len(doubtful):
         return
-    with st.popover(f"{count(len(missing), 'field')} left out, {count(len(warned) + len(doubtful), 'warning')}", icon=":material/warning:"):
+    parts = [f"{count(len(missing), 'field')} left out"] if len(missing) else []
+    parts += [count(len(warned) + len(doubtful), "warning")] if len(warned) + len(doubtful) else []
+    with st.popover(", ".join(parts), icon=":material/warning:"):
         lines = [f"- **{row['fov_id']}** is left out: {row['error']}" for row in missing.to_dict("records")]
         lines += [f"- **{row['fov_id']}**: {row['warnings']}" for row in warned.to_dict("records")]
         lines += [f"- **{name}**: look at its alignment in the tab Align." for name in doubtful["fov_id"]]
