@@ -19,14 +19,14 @@ from pages.parts.words import duration
 
 def show_live(experiment: Experiment, job: Job) -> None:
     """What the training has reached, looked up every two seconds while the job runs."""
-    if job.stage != "train" or job.state == "queued":
+    if job.stage != "train":
         return
 
     @st.fragment(run_every=2 if job.active else None)
     def look() -> None:
-        folder = working_folder(experiment, job)
+        now = job_store().get(job.id) or job  # it may have waited for its turn when the page was drawn
+        folder = working_folder(experiment, now) if now.state != "queued" else None
         history = read_history(folder) if folder else None
-        now = job_store().get(job.id) or job
         if folder is None or history is None or history.empty:
             if now.state == "running":
                 st.caption("The curves appear here after the first epoch.")

@@ -144,6 +144,14 @@ def test_curves_and_examples_are_shown_while_the_job_runs(
     assert (lab.path / "runs" / f"{begun}.partial" / "stop").is_file()
 
 
+def test_a_page_drawn_while_the_job_waits_shows_the_curves_once_it_runs(open_page: Open, lab: Experiment, begun: str, store: JobStore) -> None:
+    id = store.submit("train", {"experiment": str(lab.path), "resume": begun}, str(lab.path))
+    app = open_page("train", experiment=lab.name, job=id)
+    assert not app.metric
+    store.begin(id)
+    assert "Best ROC AUC" in {m.label for m in app.run().metric}
+
+
 def test_before_the_first_epoch_it_says_so(open_page: Open, lab: Experiment, store: JobStore, words: Words) -> None:
     id = store.submit("train", {"experiment": str(lab.path), "settings": asdict(QUICK)}, str(lab.path))
     store.begin(id)
