@@ -16,7 +16,8 @@ from core.workspace import Experiment, Product, fingerprint
 from pages.parts import address, media
 from pages.parts.field_view import phase_of
 from pages.parts.job_panel import current_job, submit
-from pages.parts.viewer import SUSPICIOUS, Editing, Tile, cell_viewer, corrections, field_tile, labels_change
+from pages.parts.label_change import labels_change
+from pages.parts.viewer import SUSPICIOUS, Editing, Tile, cell_viewer, corrections, field_tile
 
 LISTED = 200  # cells; whoever corrects more needs another model
 

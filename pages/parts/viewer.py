@@ -11,7 +11,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -74,7 +73,7 @@ class Tile:
     labels_version: str = ""
     """Another text: another label image under the same picture, which the viewer then replaces in its place."""
     labels_change: Mapping[str, Any] = field(default_factory=dict)
-    """From earlier versions to this one, see ``labels_change``: what the viewer has seen is then not loaded again."""
+    """From earlier versions to this one (label_change.py): what the viewer has seen is then not loaded again."""
 
 
 @dataclass(frozen=True)
@@ -146,20 +145,6 @@ def field_tile(
         pixel_size_um,
         f"{fov_id}|{image}|{plane}|{version}|{labels}|{media.version(labels) if labels else ''}",
     )
-
-
-def labels_change(since: Sequence[str], box: tuple[slice, slice], pixels: np.ndarray, reduction: int) -> dict[str, Any]:
-    """The change of a label image as a message: ``pixels`` (integer (h, w)) in ``box`` make each version of ``since`` the new one.
-
-    The pixels are those that the browser keeps, every ``reduction``-th, as runs: label, how often, label, how often, ...
-    """
-    rows, columns = box
-    top, left = -rows.start % reduction, -columns.start % reduction
-    kept = pixels[top::reduction, left::reduction]
-    starts = np.flatnonzero(np.diff(kept.ravel(), prepend=-1))
-    runs = np.stack([kept.ravel()[starts], np.diff(starts, append=kept.size)], axis=1)
-    place = [(columns.start + left) // reduction, (rows.start + top) // reduction, kept.shape[1], kept.shape[0]]
-    return {"since": list(since), "place": place, "runs": runs.ravel().tolist()}
 
 
 def call_colours(cells: pd.DataFrame) -> dict[int, int]:

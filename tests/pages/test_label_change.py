@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pages.parts.viewer import labels_change
+from pages.parts.label_change import labels_change
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 3])
