@@ -19,7 +19,7 @@ def comparison_report(path: Path, about: Mapping[str, Any], found: Mapping[str, 
     about : mapping
         The comparison's ``settings.json``.
     found : mapping
-        Its ``comparison.json``: ``sentence, warnings, remarks, first, second, n_cells, intervals_over``.
+        Its ``comparison.json``: ``sentence, warnings, remarks, check, first, second, n_cells, intervals_over``.
     tables : mapping of name to DataFrame
         ``metrics`` (``tables.PAIRED``), ``flips``, ``roc``, ``cells`` and ``disagreements``; pictures that the last names lie beside ``path``.
     """
@@ -42,5 +42,11 @@ def comparison_report(path: Path, about: Mapping[str, Any], found: Mapping[str, 
         "plotly": _plotly_script(),
         "words": words,
         "number": _number,
+        "signed": _signed,
     }
     Path(path).write_text(_template("comparison.html").render(context), encoding="utf-8", newline="\n")
+
+
+def _signed(value: Any) -> str:
+    """A difference to three places with its sign; unknown is an en dash."""
+    return "–" if value is None or pd.isna(value) else f"{float(value):+.3f}"

@@ -37,6 +37,11 @@ def interval(low: Any, high: Any) -> str:
     return f"{ends[0]}{SPACE}%" if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}{SPACE}%"
 
 
+def probability(value: Any) -> str:
+    """A p-value: three places, what is smaller as "<0.001"; unknown is an en dash."""
+    return "–" if pd.isna(value) else "<0.001" if value < 0.001 else f"{float(value):.3f}"
+
+
 def count(number: Any, noun: str) -> str:
     """``1, "field"`` as "1 field", ``3`` as "3 fields"; thousands in groups."""
     return f"{grouped(number)} {noun}{'' if int(number) == 1 else 's'}"

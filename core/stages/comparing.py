@@ -131,7 +131,8 @@ def _write(folder: Path, experiment: Experiment, one: Judgement, other: Judgemen
     result = {
         "sentence": paired_sentence(metrics, flips, *names, word),
         "warnings": [f"{name}: {text}" for name, j in zip(names, (one, other), strict=True) for text in j.warnings],
-        "remarks": [text for text in (few_clusters(len(set(clusters)), word), _check(truth, first, second)) if text],
+        "remarks": [text for text in (few_clusters(len(set(clusters)), word),) if text],
+        "check": _check(truth, first, second),
         "first": {"name": names[0], "evaluation": one.product.id, "threshold": one.threshold},
         "second": {"name": names[1], "evaluation": other.product.id, "threshold": other.threshold},
         "n_cells": len(cells),

@@ -45,7 +45,8 @@ def prediction_powered(
     -------
     Estimate
         The interval is a score interval with the effective number of cells: the variance comes from the spread of the field totals,
-        steadied by what correlated cells would give (a few fields hardly tell their spread), with Student's t.
+        steadied by what correlated cells would give (a few fields hardly tell their spread), with Student's t. Cautious with few stained
+        fields: benchmarks/coverage.py finds the truth in 97 to 99 % of 95 % intervals with 2 or 3 of them, in 94 to 98 % with 8.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def prediction_powered(
     freedom = variance**2 / (rest**2 / rest_freedom + moved**2 / moved_freedom)
     low, high = _score_interval(fraction, variance, freedom, truth.size + other.size, level)
     counted = int(here.max() + there.max() + 2), int(truth.size + other.size)
-    notes = (f"only {here.max() + 1} stained fields",) if here.max() + 1 < 3 else ()
+    notes = (f"only {here.max() + 1} stained fields: how much they differ is mostly assumed, and the interval is cautious",) if here.max() + 1 < 3 else ()
     clipped = float(np.clip(fraction, 0, 1))
     return Estimate(clipped, min(low, clipped), max(high, clipped), POWERED, *counted, notes)
 

@@ -39,8 +39,14 @@ def interval_sentence(fields: int) -> str:
     if fields < 3:
         return f"{text} With two fields, how much fields differ is mostly assumed: their coverage has not been tested."
     if fields < 6:
-        return f"{text} With {fields} fields they are cautious: in simulations a 95 % interval held the true fraction in 92 to 100 % of cultures."
-    return f"{text} In simulations a 95 % interval of a plain count held the true fraction in 93 to 99 % of cultures, a corrected one in 94 to 100 %."
+        return (
+            f"{text} With {fields} fields, how much fields differ is hardly seen: in simulations a 95 % interval held the true fraction in 95 to 98 % of "
+            "cultures, of a plain count in 92 to 97 % where the cells of a field are very alike (correlation 0.1) and in up to 100 % where they hardly are."
+        )
+    return (
+        f"{text} In simulations a 95 % interval held the true fraction in 95 to 98 % of cultures; of a plain count in 92 to 97 % where the cells of a "
+        "field are very alike (correlation 0.1)."
+    )
 
 
 def _ranking(auc: dict[str, Any], n_cells: int, clusters: str) -> str:

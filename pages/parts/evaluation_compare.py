@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import InputError
 from core.report import read_csv, zip_product
+from core.report.words import probability
 from core.settings import CompareSettings
 from core.tables import DISAGREEMENTS, FLIPS, OUTCOMES, PAIRED
 from core.workspace import Experiment, Product, read_json
@@ -69,6 +70,7 @@ def show_comparison(experiment: Experiment, product: Product) -> None:
     with left:
         st.markdown(f"**Differences** ({names[1]} minus {names[0]})")
         st.dataframe(_differences(tables["metrics"], names), hide_index=True)
+        st.caption(f"{found['check']} Of the Brier score and the calibration error, less is better.")
         st.markdown("**Which cells flip**")
         st.dataframe(_flips(tables["flips"], names), hide_index=True)
         st.caption("McNemar's exact p takes cells for independent: too small where cells of a culture are alike. The intervals of the differences count.")
@@ -95,7 +97,7 @@ def _short(values: pd.Series, sign: str = "") -> list[str]:
 def _flips(flips: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
     words = {"true_class": "By the stain", "n_cells": "Cells", "both_right": "Both right", "both_wrong": "Both wrong", "p_mcnemar": "McNemar p"}
     words |= {"only_first_right": f"Only {names[0]}", "only_second_right": f"Only {names[1]}"}
-    return flips.assign(p_mcnemar=[f"{p:.3f}" for p in flips["p_mcnemar"]]).rename(columns=words)
+    return flips.assign(p_mcnemar=flips["p_mcnemar"].map(probability)).rename(columns=words)
 
 
 def _disagreements(folder: Path, names: tuple[str, str]) -> None:

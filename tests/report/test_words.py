@@ -54,3 +54,8 @@ def test_one_plain_sentence():
     assert words.sentence(row).replace("\u00a0", " ") == said
     assert "(negative control)" in words.sentence(row | {"role": "negative control"})
     assert words.sentence(row | {"n_scored": 0, "n_fields": 1}) == "MSC1 P4: no cell could be scored in 1 field."
+
+
+@pytest.mark.parametrize(("p", "shown"), [(0.0004, "<0.001"), (0.0234, "0.023"), (1.0, "1.000"), (None, "–")])
+def test_probabilities_are_never_zero(p, shown):
+    assert words.probability(p) == shown

@@ -80,7 +80,7 @@ def test_what_is_written(experiment: Experiment) -> None:
     found = json.loads((made / "comparison.json").read_text(encoding="utf-8"))
     assert "model goodone ranks cells better than model poor by" in found["sentence"]
     assert found["warnings"] == ["model goodone: the threshold was chosen here"]
-    assert any("DeLong" in text for text in found["remarks"])
+    assert "DeLong" in found["check"]
     assert any("3 cultures only" in text for text in found["remarks"])
     metrics, flips = read_csv(made / "metrics.csv", PAIRED), read_csv(made / "flips.csv", FLIPS)
     assert metrics.set_index("metric").loc["auc", "better"] == "second"

@@ -21,6 +21,13 @@ def test_wilson_matches_r():
     assert wilson(10, 100) == pytest.approx((0.05522914, 0.17436566), abs=1e-8)
 
 
+def test_wilson_equals_statsmodels():
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    for n in (1, 7, 50, 1000):
+        for k in {0, 1, n // 3, n}:
+            assert wilson(k, n) == pytest.approx(proportion.proportion_confint(k, n, method="wilson"), abs=1e-12)
+
+
 def test_wilson_of_nothing_is_unknown():
     assert np.isnan(wilson(0, 0)).all()
 
