@@ -3,7 +3,7 @@
 The features before the last layer are described by one Gaussian a class with a common covariance; how far a cell lies from
 them is its Mahalanobis distance to the nearer class (Lee et al. 2018, arXiv:1807.03888), after every cell's features have
 been brought to length 1: lengths are so unequal that a few long ones would hide all others (Mueller & Hein 2025,
-arXiv:2505.18032). There are more features than most
+arXiv:2505.18032). The length enters as its logarithm, since strange images may show in nothing else. There are more features than most
 trainings have cells, so the covariance is shrunk (Ledoit & Wolf 2004, doi 10.1016/S0047-259X(03)00096-4) and kept as its
 ``AXES`` widest directions and one common width for all others, as in probabilistic PCA (Tipping & Bishop 1999, doi
 10.1111/1467-9868.00196): no direction is left out, and the file grows by some hundred kilobytes only.
@@ -31,10 +31,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reference:
-    """Arrays are float32; C classes, D features, K axes."""
+    """Arrays are float32; C classes, K axes, E = D + 1 numbers a cell: D features of length 1, and the logarithm of their length."""
 
-    means: NDArray[np.float32]  # (C, D), of features of length 1
-    axes: NDArray[np.float32]  # (K, D), orthonormal
+    means: NDArray[np.float32]  # (C, E)
+    axes: NDArray[np.float32]  # (K, E), orthonormal
     widths: NDArray[np.float32]  # (K,) standard deviations along them
     rest: float  # standard deviation along every other direction
     limit: float  # distance within which held-out cells lie, but for the share ``beyond``
@@ -46,7 +46,7 @@ class Reference:
 
     def distances(self, features: NDArray) -> Floats:
         """Distance of each cell (N, D) to the training cells, in units of ``limit``: (N,). Above 1 is farther than held-out cells lie."""
-        return _distances(_unit(features), self.means, self.axes, self.widths, self.rest) / self.limit
+        return _distances(_direction(features), self.means, self.axes, self.widths, self.rest) / self.limit
 
     def summary(self) -> dict[str, Any]:
         """The numbers that people and tables need, as plain values."""
@@ -72,7 +72,7 @@ def from_plain(content: Any, features: int) -> Reference:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"wanted a reference of the training images, found another thing ({error})") from error
     axes = len(arrays["widths"])
-    wanted = {"means": (len(arrays["means"]), features), "axes": (axes, features), "widths": (axes,)}
+    wanted = {"means": (len(arrays["means"]), features + 1), "axes": (axes, features + 1), "widths": (axes,)}
     for name, shape in wanted.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
             raise ValueError(f"wanted finite {name} of shape {shape} in the reference of the training images, found {arrays[name].shape}")
@@ -102,21 +102,21 @@ def fit_reference(train: ArrayLike, classes: ArrayLike, held: ArrayLike, quantit
     InputError
         Fewer than two training cells, or no held-out cell.
     """
-    features, kinds, others = _unit(train), np.asarray(classes), _unit(held)
+    features, kinds, others = _direction(train), np.asarray(classes), _direction(held)
     if len(features) < 2 or not len(others):
         raise InputError(f"Reference: wanted two training cells and one held-out cell, found {len(features)} and {len(others)}.")
     found, which = np.unique(kinds, return_inverse=True)
     means = np.stack([features[kinds == one].mean(axis=0) for one in found])
     axes, widths, rest = _shrunk_covariance(features - means[which])
-    means, axes, widths = (one.astype(np.float32) for one in (means, axes, widths))  # calibrated as they are kept
-    distances = _distances(others, means, axes, widths, rest)
+    kept = tuple(one.astype(np.float32) for one in (means, axes, widths))  # calibrated as they are kept
+    distances = _distances(others, *kept, rest)
     rank = min(int(np.ceil((len(distances) + 1) * INSIDE)), len(distances))  # split conformal: Vovk et al. 2005
     limit = max(float(np.sort(distances)[rank - 1]), _TINY)
     of_fields = field_ranges({"training_distance": distances / limit}, np.asarray(fields)[len(features) :])
     return Reference(
-        means=means,
-        axes=axes,
-        widths=widths,
+        means=kept[0],
+        axes=kept[1],
+        widths=kept[2],
         rest=rest,
         limit=limit,
         beyond=max(1 - INSIDE, 1 / (len(distances) + 1)),
@@ -180,10 +180,11 @@ def _shrunk_covariance(centred: Floats) -> tuple[Floats, Floats, float]:
     return directions[:kept], np.sqrt(np.maximum(variances[:kept], floor)), float(np.sqrt(max(rest, floor)))
 
 
-def _unit(features: ArrayLike) -> Floats:
-    """Features (N, D) brought to length 1."""
+def _direction(features: ArrayLike) -> Floats:
+    """Features (N, D) brought to length 1, and the logarithm of the length they had: (N, D + 1)."""
     values = np.asarray(features, np.float64)
-    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), _TINY))
+    length = np.maximum(np.linalg.norm(values, axis=1, keepdims=True), _TINY)
+    return np.hstack([values / length, np.log(length)])
 
 
 def _distances(features: Floats, means: NDArray, axes: NDArray, widths: NDArray, rest: float) -> Floats:

@@ -40,9 +40,13 @@ def test_strange_cells_lie_beyond_it() -> None:
     assert (found.distances(drawn(100, 3)[0][:, ::-1]) > 1).mean() > 0.9
 
 
-def test_the_length_of_the_features_does_not_count() -> None:
-    features = drawn(20, 3)[0]
-    np.testing.assert_allclose(fitted().distances(9 * features), fitted().distances(features))
+def test_a_few_very_long_features_do_not_hide_the_others() -> None:
+    train, classes = drawn(300, 1)
+    held = drawn(300, 2)[0]
+    held[:6] *= 50
+    found = fit_reference(train, classes, held, {}, np.arange(600))
+    assert np.median(found.distances(held)) > 0.1  # 50 times as far, and it were 0.02
+    assert np.median(found.distances(50 * held[6:])) > 2 * np.median(found.distances(held[6:]))  # and a length still counts
 
 
 def test_fields_of_held_out_cells_set_how_far_the_middle_of_a_field_lies() -> None:
@@ -67,7 +71,7 @@ def test_a_direction_that_never_varied_counts_too() -> None:
 def test_the_nearer_class_counts() -> None:
     features, classes = drawn(300, 1)
     found = fit_reference(features, classes, drawn(300, 2)[0], {}, np.zeros(600))
-    assert found.means.shape == (2, D)
+    assert found.means.shape == (2, D + 1)
     one, other = (replace(found, means=found.means[[k]]).distances(features) for k in (0, 1))
     assert np.array_equal(found.distances(features), np.minimum(one, other))
     assert np.mean((one < other) == (classes == 0)) > 0.9
@@ -80,11 +84,12 @@ def test_the_axes_are_few_and_their_mahalanobis_distance_is_that_of_the_whole_co
     train, held = rng.normal(size=(90, AXES)) * np.linspace(0.2, 3, AXES), rng.normal(size=(50, AXES))
     train, held = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (train, held))
     found = fit_reference(train, np.zeros(90), held, {}, np.zeros(140))
-    assert found.axes.shape == (AXES - 1, AXES)  # one direction less than there are: nothing is pooled
+    assert found.axes.shape == (AXES, AXES + 1)  # all directions but that of the length, which never varies: nothing is pooled
+    train, held = (np.pad(one, ((0, 0), (0, 1))) for one in (train, held))
     whole = LedoitWolf(assume_centered=True).fit(train - train.mean(axis=0))
     wanted = np.sqrt(((held - train.mean(axis=0)) @ whole.precision_ * (held - train.mean(axis=0))).sum(axis=1))
-    np.testing.assert_allclose(found.distances(held) * found.limit, wanted, rtol=1e-4)
-    assert fitted().axes.shape == (AXES, D)
+    np.testing.assert_allclose(found.distances(held[:, :-1]) * found.limit, wanted, rtol=1e-4)
+    assert fitted().axes.shape == (AXES, D + 1)
 
 
 @pytest.mark.parametrize("held", [1, 5, 60])
@@ -165,5 +170,5 @@ def test_a_damaged_reference_is_refused(change: dict) -> None:
 
 
 def test_a_reference_of_another_network_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"means of shape \(2, 7\)"):
+    with pytest.raises(ValueError, match=r"means of shape \(2, 8\)"):
         from_plain(fitted().plain(), 7)
