@@ -108,8 +108,8 @@ def fit_reference(train: ArrayLike, classes: ArrayLike, held: ArrayLike, quantit
     found, which = np.unique(kinds, return_inverse=True)
     means = np.stack([features[kinds == one].mean(axis=0) for one in found])
     axes, widths, rest = _shrunk_covariance(features - means[which])
-    kept = tuple(one.astype(np.float32) for one in (means, axes, widths))  # calibrated as they are kept
-    distances = _distances(others, *kept, rest)
+    kept = [one.astype(np.float32) for one in (means, axes, widths)]  # calibrated as they are kept
+    distances = _distances(others, kept[0], kept[1], kept[2], rest)
     rank = min(int(np.ceil((len(distances) + 1) * INSIDE)), len(distances))  # split conformal: Vovk et al. 2005
     limit = max(float(np.sort(distances)[rank - 1]), _TINY)
     of_fields = field_ranges({"training_distance": distances / limit}, np.asarray(fields)[len(features) :])
