@@ -11,9 +11,9 @@ _MARGIN = 8
 def sharpness(crops: NDArray[np.float32]) -> NDArray[np.float64]:
     """Share of a cell's contrast that lies in fine detail: (N,), 0 for a cell without contrast or without pixels.
 
-    The standard deviation of the difference of two Gaussians, over that of the cell itself. Detail finer than the first one
-    is left to the noise of the camera, which defocus does not touch; dividing makes it independent of the exposure and of
-    the thickness of the cell. The Gaussians see the cell only (normalised convolution, Knutsson & Westin 1993), so that the
+    The standard deviation of the difference of two Gaussians, over that of the finer one. Detail still finer is left to the
+    noise of the camera, which defocus does not touch; dividing makes it independent of the exposure and of the thickness of
+    the cell. The Gaussians see the cell only (normalised convolution, Knutsson & Westin 1993), so that the
     black around it is no edge.
 
     Parameters
@@ -33,8 +33,9 @@ def _sharpness(crop: NDArray[np.float32]) -> float:
     spread = float(cell[inside].std(dtype=np.float64))
     if not spread > 1e-6 * max(1.0, float(np.abs(cell).max())):
         return 0.0
-    band = _smooth(cell, inside, FINE_PX) - _smooth(cell, inside, COARSE_PX)
-    return float(band[inside].std(dtype=np.float64)) / spread
+    fine = _smooth(cell, inside, FINE_PX)
+    band = fine - _smooth(cell, inside, COARSE_PX)
+    return float(band[inside].std(dtype=np.float64)) / max(float(fine[inside].std(dtype=np.float64)), 1e-6 * spread)
 
 
 def _smooth(cell: NDArray[np.float32], inside: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:

@@ -1,7 +1,9 @@
 """What the training images of a classifier looked like: kept in its file, so that strange images are recognised at use.
 
 The features before the last layer are described by one Gaussian a class with a common covariance; how far a cell lies from
-them is its Mahalanobis distance to the nearer class (Lee et al. 2018, arXiv:1807.03888). There are more features than most
+them is its Mahalanobis distance to the nearer class (Lee et al. 2018, arXiv:1807.03888), after every cell's features have
+been brought to length 1: lengths are so unequal that a few long ones would hide all others (Mueller & Hein 2025,
+arXiv:2505.18032). The length enters as its logarithm, since strange images may show in nothing else. There are more features than most
 trainings have cells, so the covariance is shrunk (Ledoit & Wolf 2004, doi 10.1016/S0047-259X(03)00096-4) and kept as its
 ``AXES`` widest directions and one common width for all others, as in probabilistic PCA (Tipping & Bishop 1999, doi
 10.1111/1467-9868.00196): no direction is left out, and the file grows by some hundred kilobytes only.
@@ -29,10 +31,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reference:
-    """Arrays are float32; C classes, D features, K axes."""
+    """Arrays are float32; C classes, K axes, E = D + 1 numbers a cell: D features of length 1, and the logarithm of their length."""
 
-    means: NDArray[np.float32]  # (C, D)
-    axes: NDArray[np.float32]  # (K, D), orthonormal
+    means: NDArray[np.float32]  # (C, E)
+    axes: NDArray[np.float32]  # (K, E), orthonormal
     widths: NDArray[np.float32]  # (K,) standard deviations along them
     rest: float  # standard deviation along every other direction
     limit: float  # distance within which held-out cells lie, but for the share ``beyond``
@@ -44,7 +46,7 @@ class Reference:
 
     def distances(self, features: NDArray) -> Floats:
         """Distance of each cell (N, D) to the training cells, in units of ``limit``: (N,). Above 1 is farther than held-out cells lie."""
-        return _distances(np.asarray(features, np.float64), self.means, self.axes, self.widths, self.rest) / self.limit
+        return _distances(_direction(features), self.means, self.axes, self.widths, self.rest) / self.limit
 
     def summary(self) -> dict[str, Any]:
         """The numbers that people and tables need, as plain values."""
@@ -70,7 +72,7 @@ def from_plain(content: Any, features: int) -> Reference:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"wanted a reference of the training images, found another thing ({error})") from error
     axes = len(arrays["widths"])
-    wanted = {"means": (len(arrays["means"]), features), "axes": (axes, features), "widths": (axes,)}
+    wanted = {"means": (len(arrays["means"]), features + 1), "axes": (axes, features + 1), "widths": (axes,)}
     for name, shape in wanted.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
             raise ValueError(f"wanted finite {name} of shape {shape} in the reference of the training images, found {arrays[name].shape}")
@@ -87,33 +89,41 @@ def fit_reference(train: ArrayLike, classes: ArrayLike, held: ArrayLike, quantit
     ----------
     train, classes : (N, D) features of training cells and their classes (N,).
     held : (M, D) features of cells of other cultures, on which nothing but the epoch and the threshold was chosen.
-    quantities : numbers of each cell of ``fields``, e.g. "focus", (L,); NaN is unknown.
-    fields : the field of view of each of these cells (L,).
+    quantities : numbers of each training cell and then of each held-out cell, e.g. "focus", (N + M,); NaN is unknown.
+    fields : the field of view of each of these cells (N + M,).
+
+    Returns
+    -------
+    Reference
+        Its ``ranges`` are those of the quantities, and of "training_distance" over the held-out fields alone.
 
     Raises
     ------
     InputError
         Fewer than two training cells, or no held-out cell.
     """
-    features, kinds, others = np.asarray(train, np.float64), np.asarray(classes), np.asarray(held, np.float64)
+    features, kinds, others = _direction(train), np.asarray(classes), _direction(held)
     if len(features) < 2 or not len(others):
         raise InputError(f"Reference: wanted two training cells and one held-out cell, found {len(features)} and {len(others)}.")
     found, which = np.unique(kinds, return_inverse=True)
     means = np.stack([features[kinds == one].mean(axis=0) for one in found])
     axes, widths, rest = _shrunk_covariance(features - means[which])
-    distances = np.sort(_distances(others, means, axes, widths, rest))
+    kept = [one.astype(np.float32) for one in (means, axes, widths)]  # calibrated as they are kept
+    distances = _distances(others, kept[0], kept[1], kept[2], rest)
     rank = min(int(np.ceil((len(distances) + 1) * INSIDE)), len(distances))  # split conformal: Vovk et al. 2005
+    limit = max(float(np.sort(distances)[rank - 1]), _TINY)
+    of_fields = field_ranges({"training_distance": distances / limit}, np.asarray(fields)[len(features) :])
     return Reference(
-        means=means.astype(np.float32),
-        axes=axes.astype(np.float32),
-        widths=widths.astype(np.float32),
+        means=kept[0],
+        axes=kept[1],
+        widths=kept[2],
         rest=rest,
-        limit=max(float(distances[rank - 1]), _TINY),
+        limit=limit,
         beyond=max(1 - INSIDE, 1 / (len(distances) + 1)),
         cells=len(features),
         held_out=len(others),
         fields=len(np.unique(np.asarray(fields))),
-        ranges=field_ranges(quantities, fields),
+        ranges=field_ranges(quantities, fields) | of_fields,
     )
 
 
@@ -168,6 +178,13 @@ def _shrunk_covariance(centred: Floats) -> tuple[Floats, Floats, float]:
     rest = (total - float(variances[:kept].sum())) / (d - kept)  # the trace stays
     floor = 1e-6 * total / d
     return directions[:kept], np.sqrt(np.maximum(variances[:kept], floor)), float(np.sqrt(max(rest, floor)))
+
+
+def _direction(features: ArrayLike) -> Floats:
+    """Features (N, D) brought to length 1, and the logarithm of the length they had: (N, D + 1)."""
+    values = np.asarray(features, np.float64)
+    length = np.maximum(np.linalg.norm(values, axis=1, keepdims=True), _TINY)
+    return np.hstack([values / length, np.log(length)])
 
 
 def _distances(features: Floats, means: NDArray, axes: NDArray, widths: NDArray, rest: float) -> Floats:

@@ -14,7 +14,7 @@ NAMED: Final = 4  # fields named in one sentence; the table names the others
 NAMES: Final = {"focus": "Fine detail", "brightness": "Brightness", "confluence": "Confluence", "median_area": "Cell area"}
 _ADVICE: Final = {
     "blurred": "Focus again: a blurred cell loses what tells it apart.",
-    "grainy": "Noise of a dark image looks like this, and so does a sharper lens.",
+    "grainy": "Noise looks like this, and so does a sharper lens.",
     "small cells": "Check the outlines and the pixel size.",
     "large cells": "Check the outlines and the pixel size.",
 }
@@ -79,7 +79,7 @@ def measured_range(column: str, learned: Mapping[str, Any], in_um: bool = False)
     if not ends:
         return ""
     high = min(ends[1], 1.0) if column in ("confluence", "brightness") else ends[1]
-    return f"{measure(column, ends[0], in_um)} to {measure(column, high, in_um)}"
+    return f"{measure(column, ends[0], in_um).split(SPACE)[0]} to {measure(column, high, in_um)}"
 
 
 def in_um(settings: Mapping[str, Any]) -> bool:
@@ -104,9 +104,11 @@ def _unlike(fields: pd.DataFrame, learned: Mapping[str, Any]) -> Iterable[str]:
     who = "This lot does not look like what the model learned" if whole else "Some fields do not look like what the model learned"
     expected = percent(learned.get("beyond", 0.01))
     n, of = int(found["n_unlike"].sum()), int(found["n_scored"].sum())
+    usual = learned.get("ranges", {}).get("training_distance")
+    middle = f", and the middle one at {found['training_distance'].median():.2f} of that limit, where up to {usual[1]:.2f} is usual" if usual else ""
     yield (
         f"{who}: in {len(found)} of {count(len(fields), 'field')} ({_named(found)}), {grouped(n)} of {count(of, 'cell')} ({percent(n / of)}) lie farther from "
-        f"its training cells than cells of its own kind do; {expected} would be usual. Its calls there are guesses until a stain has confirmed them."
+        f"its training cells than cells of its own kind do ({expected} would be usual){middle}. Its calls there are guesses until a stain has confirmed them."
     )
 
 

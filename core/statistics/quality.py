@@ -28,7 +28,7 @@ def with_quality(fields: pd.DataFrame, cells: pd.DataFrame, learned: Mapping[str
         ``tables.ASSESSED_FIELDS`` with its counts, and ``tables.ASSESSED_CELLS``.
     learned : mapping, optional
         What the classifier's training images looked like: ``beyond``, the share of like cells with a training distance above 1,
-        and ``ranges``, by column of ``tables.MEASURED_FLAGS``. None: the classifier does not say; then nothing is unlike.
+        and ``ranges``, by column of ``tables.MEASURED_FLAGS`` and for ``training_distance``. None: the classifier does not say; then nothing is unlike.
     pixel_size_um : float, optional
         Of the classifier.
 
@@ -105,11 +105,15 @@ def _per_field(table: pd.DataFrame, scored: pd.DataFrame, chosen: pd.Series) -> 
 
 
 def _flags(row: Mapping[str, Any], learned: Mapping[str, Any]) -> list[str]:
-    found = []
-    if not pd.isna(row["n_unlike"]) and more_than_chance(int(row["n_unlike"]), int(row["n_scored"]), float(learned["beyond"])):
+    found, ranges = [], learned.get("ranges", {})
+    farthest = ranges.get("training_distance", (0.0, np.inf))[1]  # of the cells of a like field, in the middle
+    if not pd.isna(row["n_unlike"]) and (
+        more_than_chance(int(row["n_unlike"]), int(row["n_scored"]), float(learned["beyond"]))
+        or (not pd.isna(row["training_distance"]) and row["training_distance"] > farthest)
+    ):
         found.append(UNLIKE)
     for column, (below, above) in MEASURED_FLAGS.items():
-        low, high = learned.get("ranges", {}).get(column, (-np.inf, np.inf))
+        low, high = ranges.get(column, (-np.inf, np.inf))
         value = row[column]
         if not pd.isna(value):
             found += [below] if value < low else [above] if value > high else []

@@ -1,5 +1,7 @@
 """The reference of the training images: like cells lie inside at the stated rate, strange ones outside, small sets work."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,12 @@ from core.errors import InputError
 D = 120
 
 
-def drawn(n: int, seed: int, shift: float = 0.0, stretch: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def drawn(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Features (n, D) that vary in few directions, of two classes that differ in the first feature."""
     rng = np.random.default_rng(seed)
     mixing = np.random.default_rng(99).normal(size=(10, D))
     classes = rng.integers(0, 2, n)
-    features = stretch * (rng.normal(size=(n, 10)) @ mixing + 0.1 * rng.normal(size=(n, D)))
+    features = rng.normal(size=(n, 10)) @ mixing + 0.1 * rng.normal(size=(n, D))
     features[:, 0] += 20 * classes
     return features + shift, classes
 
@@ -35,7 +37,24 @@ def test_like_cells_lie_beyond_the_limit_at_the_stated_rate(n: int) -> None:
 def test_strange_cells_lie_beyond_it() -> None:
     found = fitted()
     assert (found.distances(drawn(100, 3, shift=1.0)[0]) > 1).mean() > 0.95
-    assert (found.distances(drawn(100, 3, stretch=3.0)[0]) > 1).mean() > 0.9
+    assert (found.distances(drawn(100, 3)[0][:, ::-1]) > 1).mean() > 0.9
+
+
+def test_a_few_very_long_features_do_not_hide_the_others() -> None:
+    train, classes = drawn(300, 1)
+    held = drawn(300, 2)[0]
+    held[:6] *= 50
+    found = fit_reference(train, classes, held, {}, np.arange(600))
+    assert np.median(found.distances(held)) > 0.1  # 50 times as far, and it were 0.02
+    assert np.median(found.distances(50 * held[6:])) > 2 * np.median(found.distances(held[6:]))  # and a length still counts
+
+
+def test_fields_of_held_out_cells_set_how_far_the_middle_of_a_field_lies() -> None:
+    train, classes = drawn(200, 1)
+    fields = np.concatenate([np.zeros(200), 1 + np.arange(200) // 20])
+    found = fit_reference(train, classes, drawn(200, 2)[0], {}, fields)
+    low, high = found.ranges["training_distance"]
+    assert low < np.median(found.distances(drawn(20, 8)[0])) < high < 1
 
 
 def test_a_direction_that_never_varied_counts_too() -> None:
@@ -52,9 +71,10 @@ def test_a_direction_that_never_varied_counts_too() -> None:
 def test_the_nearer_class_counts() -> None:
     features, classes = drawn(300, 1)
     found = fit_reference(features, classes, drawn(300, 2)[0], {}, np.zeros(600))
-    assert found.means.shape == (2, D)
-    assert found.distances(found.means).max() == pytest.approx(0, abs=1e-3)
-    assert found.distances(found.means.mean(axis=0, keepdims=True))[0] > 1
+    assert found.means.shape == (2, D + 1)
+    one, other = (replace(found, means=found.means[[k]]).distances(features) for k in (0, 1))
+    assert np.array_equal(found.distances(features), np.minimum(one, other))
+    assert np.mean((one < other) == (classes == 0)) > 0.9
 
 
 def test_the_axes_are_few_and_their_mahalanobis_distance_is_that_of_the_whole_covariance() -> None:
@@ -62,12 +82,14 @@ def test_the_axes_are_few_and_their_mahalanobis_distance_is_that_of_the_whole_co
 
     rng = np.random.default_rng(3)
     train, held = rng.normal(size=(90, AXES)) * np.linspace(0.2, 3, AXES), rng.normal(size=(50, AXES))
+    train, held = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (train, held))
     found = fit_reference(train, np.zeros(90), held, {}, np.zeros(140))
-    assert found.axes.shape == (AXES - 1, AXES)  # one direction less than there are: nothing is pooled
+    assert found.axes.shape == (AXES, AXES + 1)  # all directions but that of the length, which never varies: nothing is pooled
+    train, held = (np.pad(one, ((0, 0), (0, 1))) for one in (train, held))
     whole = LedoitWolf(assume_centered=True).fit(train - train.mean(axis=0))
     wanted = np.sqrt(((held - train.mean(axis=0)) @ whole.precision_ * (held - train.mean(axis=0))).sum(axis=1))
-    np.testing.assert_allclose(found.distances(held) * found.limit, wanted, rtol=1e-4)
-    assert fitted().axes.shape == (AXES, D)
+    np.testing.assert_allclose(found.distances(held[:, :-1]) * found.limit, wanted, rtol=1e-4)
+    assert fitted().axes.shape == (AXES, D + 1)
 
 
 @pytest.mark.parametrize("held", [1, 5, 60])
@@ -81,7 +103,7 @@ def test_constant_features_are_no_obstacle() -> None:
     same = np.full((4, D), 0.25)
     found = fit_reference(same, [0, 0, 1, 1], same, {}, np.zeros(8))
     assert np.isfinite(found.distances(same)).all()
-    assert found.distances(same).max() <= 1 < found.distances(same + 0.1).min()
+    assert found.distances(same).max() <= 1 < found.distances(same + 0.1 * np.eye(4, D)).min()
 
 
 def test_too_few_cells_are_refused() -> None:
@@ -148,5 +170,5 @@ def test_a_damaged_reference_is_refused(change: dict) -> None:
 
 
 def test_a_reference_of_another_network_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"means of shape \(2, 7\)"):
+    with pytest.raises(ValueError, match=r"means of shape \(2, 8\)"):
         from_plain(fitted().plain(), 7)

@@ -88,7 +88,7 @@ def test_a_share_is_at_most_all() -> None:
 def test_the_section_of_the_report() -> None:
     found = quality_section(settings(), fields("blurred"))
     assert found is not None
-    assert found["usual"] == ["0.31 to 0.72", "", "10\u00a0% to 100\u00a0%", "900\u00a0µm² to 4\u202f100\u00a0µm²"]
+    assert found["usual"] == ["0.31 to 0.72", "", "10 to 100\u00a0%", "900 to 4\u202f100\u00a0µm²"]
     assert found["rows"][0]["measures"] == ["0.50", "40\u00a0%", "30\u00a0%", "2\u202f000\u00a0µm²"]
     assert quality_section({}, fields("")) is None
 

@@ -39,14 +39,14 @@ def labels(step: int = STEP) -> np.ndarray:
     return out
 
 
-def field(seed: int, blur: float = 0.0, gain: float = 1.0, negative: bool = False) -> np.ndarray:
+def field(seed: int, blur: float = 0.0, gain: float = 1.0, noise: bool = False) -> np.ndarray:
     """Grey values of a field of textured cells, in share of white; every field has its own light, contrast and grain."""
     rng = np.random.default_rng(seed)
     grain, contrast, level = rng.uniform(1.0, 1.4), rng.uniform(0.08, 0.12), rng.uniform(0.37, 0.43)
     texture = cv2.GaussianBlur(rng.normal(size=(SIDE, SIDE)), (0, 0), grain)
     image = level + contrast * texture / texture.std()
-    if negative:  # as of negative phase contrast
-        image = 1 - image
+    if noise:
+        image = rng.uniform(0, 1, (SIDE, SIDE))
     image = cv2.GaussianBlur(image, (0, 0), blur) if blur else image
     return np.clip(gain * image, 0, 1)
 
@@ -89,7 +89,7 @@ def assessed(where: tuple[Path, str], classifier: Path, **more: object) -> Path:
 
 
 def test_strange_fields_are_flagged_and_like_ones_are_not(tmp_path: Path, knowing: Path) -> None:
-    strange = {"blurred": field(201, blur=3), "dark": field(202, gain=0.5), "foreign": field(203, negative=True)}
+    strange = {"blurred": field(201, blur=3), "dark": field(202, gain=0.5), "foreign": field(203, noise=True)}
     made = assessed(experiment(tmp_path, {**{f"like{k}": field(300 + k) for k in range(4)}, **strange}), knowing)
     fields = read_csv(made / "fields.csv", ASSESSED_FIELDS).set_index("fov_id")
     flags = fields["flags"]
@@ -130,7 +130,7 @@ def test_like_fields_are_flagged_about_as_rarely_as_stated(knowing: Path) -> Non
 
 def test_an_older_classifier_recognises_nothing_and_says_so(tmp_path: Path, classifier_file: Callable[..., Path]) -> None:
     old = classifier_file(mean=MEAN, std=STD, intensity="range", pixel_size_um=1.0)
-    made = assessed(experiment(tmp_path, {"foreign": field(1, negative=True)}), old)
+    made = assessed(experiment(tmp_path, {"foreign": field(1, noise=True)}), old)
     row = read_csv(made / "fields.csv", ASSESSED_FIELDS).iloc[0]
     assert row["flags"] == ""
     assert pd.isna(row["n_unlike"])

@@ -126,7 +126,7 @@ def test_the_classifier_file_says_what_its_training_images_looked_like(trained: 
     assert reference is not None
     assert (reference.cells, reference.held_out, reference.fields) == (24, 12, 36)
     assert reference.beyond == pytest.approx(1 / 13)  # twelve validation cells cannot show what one in a hundred does
-    assert set(reference.ranges) == {"brightness", "focus", "median_area"}  # crops cut elsewhere have no confluence
+    assert set(reference.ranges) == {"brightness", "focus", "median_area", "training_distance"}  # crops cut elsewhere have no confluence
     data = open_dataset(next((trained.parents[1] / "datasets").iterdir()))
     low, high = reference.ranges["brightness"]
     assert low < data.manifest["mean_intensity"].min() < data.manifest["mean_intensity"].max() < high

@@ -12,7 +12,7 @@ from core.statistics import field_table, sample_table
 from core.statistics.quality import LEFT_OUT, UNLIKE, is_uncertain, more_than_chance, with_doubts, with_quality
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FLAGS, MEASURED_FLAGS, typed
 
-LEARNED = {"beyond": 0.01, "ranges": {"focus": [0.2, 0.4], "brightness": [0.3, 0.6], "confluence": [0.1, 0.5], "median_area": [400, 4000]}}
+LEARNED: dict[str, Any] = {"beyond": 0.01, "ranges": {"focus": [0.2, 0.4], "brightness": [0.3, 0.6], "confluence": [0.1, 0.5], "median_area": [400, 4000]}}
 
 
 def cells(fov_id: str = "f1", n: int = 20, **more: Any) -> pd.DataFrame:
@@ -58,6 +58,11 @@ def test_a_strange_field_is_flagged_for_what_is_strange(change: dict, flag: str)
     assert list(fields["flags"]) == ["", flag]
     assert samples["n_flagged"][0] == 1
     assert flag in FLAGS
+
+
+def test_a_field_whose_cells_are_all_somewhat_strange_is_unlike_too() -> None:
+    learned = LEARNED | {"ranges": LEARNED["ranges"] | {"training_distance": [0.1, 0.6]}}
+    assert list(judged(cells(training_distance=0.5), cells("f2"), learned=learned)[0]["flags"]) == ["", UNLIKE]  # the usual 0.7 is beyond
 
 
 def test_the_confluence_is_compared_too() -> None:
