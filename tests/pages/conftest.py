@@ -55,7 +55,7 @@ def open_page(store: JobStore) -> Callable[..., AppTest]:
     """``open_page("segment", experiment="x")``: the page as a browser would open that address."""
 
     def open_one(page: str = "assess", **address: str) -> AppTest:
-        app = AppTest.from_file(str(MAIN), default_timeout=30)
+        app = AppTest.from_file(str(MAIN), default_timeout=120)
         if page != "assess":
             app.switch_page(f"../{page}.py")
         for name, value in address.items():
