@@ -123,20 +123,16 @@ def _headline(samples: pd.DataFrame) -> None:
             role = f" · {row['role']}" if row["role"] not in ("", "sample") else ""
             st.metric(culture(row) + role, f"{percent(row['reported_fraction'])} senescent")
             badge = f"{BADGES[row['verdict']]} " if row["verdict"] else ""
-            spread = f"{badge}95 % interval {interval(row['reported_low'], row['reported_high'])}{_how(row)}"
-            lines = [spread, f"{counted(row)}, {row['n_excluded']} not scored", uncertain_words(row)]
+            plain = row["reported_method"] in ("", PLAIN)
+            how, before = ("", "") if plain else (f", {row['reported_method']}", "Called: ")
+            spread = f"{badge}95 % interval {interval(row['reported_low'], row['reported_high'])}{how}"
+            called = f"{before}{counted(row)}, {row['n_excluded']} not scored"
+            lines = [spread, called, uncertain_words(row)]
             st.caption("  \n".join(line for line in lines if line))
     if len(samples) > CARDS:
         others = samples.iloc[CARDS:]["verdict"].value_counts()
         verdicts = ", ".join(f"{n} {verdict}" for verdict, n in others.items() if verdict)
         st.caption(f"{count(len(samples) - CARDS, 'more culture')} in the plot and the tables below{f' ({verdicts})' if verdicts else ''}.")
-
-
-def _how(row: dict[str, Any]) -> str:
-    """How the reported fraction was found, where it is not simply counted, with what is called beside it."""
-    if row["reported_method"] in ("", PLAIN):
-        return ""
-    return f", {row['reported_method']}; called: {percent(row['senescent_fraction'])}"
 
 
 def _nothing_scored(experiment: Experiment, assessed: Assessed) -> None:
