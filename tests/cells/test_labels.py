@@ -9,6 +9,8 @@ from core.cells.labels import cell_table, confluence, touches_border
 from core.errors import InputError
 from core.tables import CELLS
 
+BEYOND = ("fov_id", "flow_error")  # columns that a label image alone does not tell
+
 
 def gapped() -> np.ndarray:
     labels = np.zeros((12, 15), np.uint16)
@@ -29,7 +31,7 @@ def test_against_scikit_image(discs: np.ndarray) -> None:
 
 def test_columns_and_types(discs: np.ndarray) -> None:
     table = cell_table(discs)
-    assert {c: str(t) for c, t in table.dtypes.items()} == {c: t for c, t in CELLS.items() if c != "fov_id"}
+    assert {c: str(t) for c, t in table.dtypes.items()} == {c: t for c, t in CELLS.items() if c not in BEYOND}
 
 
 def test_ids_are_kept() -> None:
@@ -56,7 +58,7 @@ def test_huge_ids_take_no_memory() -> None:
 def test_empty(shape: tuple[int, int]) -> None:
     table = cell_table(np.zeros(shape, np.int32))
     assert len(table) == 0
-    assert list(table.columns) == [c for c in CELLS if c != "fov_id"]
+    assert list(table.columns) == [c for c in CELLS if c not in BEYOND]
     assert confluence(np.zeros(shape, np.int32)) == 0
     pd.concat([table, cell_table(gapped())])
 

@@ -43,7 +43,7 @@ def test_a_map_and_the_bias_add_up_to_the_logit_at_the_temperature(checkpoint, c
 def test_the_bias_is_that_of_the_last_layer(checkpoint, crops):
     state = checkpoint.state | {"_fc.bias": checkpoint.state["_fc.bias"].float() + 3}
     before, after = activation_maps(checkpoint, crops[:1]), activation_maps(replace(checkpoint, state=state), crops[:1])
-    assert after.bias == pytest.approx(before.bias + 3, abs=1e-5)
+    assert after.bias == pytest.approx(before.bias + 3 / checkpoint.temperature, abs=1e-5)
     np.testing.assert_allclose(after.maps, before.maps, atol=1e-6)
 
 
