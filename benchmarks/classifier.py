@@ -45,7 +45,7 @@ def plain(checkpoint: Checkpoint, batch: int) -> Predict:
 
     def predict(crops: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            parts = [torch.sigmoid(network(torch.from_numpy(crops[i : i + batch])[:, None])) for i in range(0, len(crops), batch)]
+            parts = [torch.sigmoid(network(torch.from_numpy(crops[i : i + batch])[:, None]) / checkpoint.temperature) for i in range(0, len(crops), batch)]
         return torch.cat(parts)[:, 0].numpy()
 
     return predict
