@@ -150,7 +150,7 @@ def test_segment_preview_then_all(page, server: str, images: list[Path], settle:
     start(page, "to segment", images[:2], settle)
     page.get_by_role("link", name="Segment").click()
     expect(page.get_by_role("heading", name="Segment")).to_be_visible(timeout=30_000)
-    assert "experiment=to+segment" in page.url.replace("%20", "+")  # the experiment goes along
+    page.wait_for_url(re.compile(r"experiment=to(\+|%20)segment"))  # the experiment goes along
     diameter = page.get_by_role("spinbutton", name="Cell diameter (px)")
     diameter.fill("60")
     diameter.press("Enter")
