@@ -9,6 +9,7 @@ Prints one table per kind of pair, then the pairs that are off by more than 1 px
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import core.simulate.field as simulated
-from core.registration import displacement, register
-from core.settings import SimulateSettings
-from core.simulate import SimulatedField, simulate_experiment, simulate_field
-from core.simulate.stain import Registration as Truth
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # in place of this folder, whose file names may hide packages
+
+import core.simulate.field as simulated  # noqa: E402
+from core.registration import displacement, register  # noqa: E402
+from core.settings import SimulateSettings  # noqa: E402
+from core.simulate import SimulatedField, simulate_experiment, simulate_field  # noqa: E402
+from core.simulate.stain import Registration as Truth  # noqa: E402
 
 
 def wide(rng: np.random.Generator, size: int) -> Truth:
