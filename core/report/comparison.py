@@ -6,9 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.report import words
-from core.report.evaluation import _figure, _number, _template, galleries
-from core.report.html import _command, _date, _models, _plotly_script
+from core.report.evaluation import _figure, galleries, judged_context
+from core.report.html import _template
 
 
 def comparison_report(path: Path, about: Mapping[str, Any], found: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> None:
@@ -28,20 +27,11 @@ def comparison_report(path: Path, about: Mapping[str, Any], found: Mapping[str, 
     names = found["first"]["name"], found["second"]["name"]
     figure = _figure("roc", roc_comparison_figure(tables["roc"], names, tables["flips"]), "Both ROC curves; the points are the thresholds in use.")
     shown = tables["disagreements"]
-    context = {
+    context = judged_context(about, found, {name: table for name, table in tables.items() if name != "cells"}) | {
         "title": f"{names[0]} and {names[1]}",
-        "about": about,
-        "found": found,
-        "tables": {name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items() if name != "cells"},
-        "models": _models(about.get("models")),
-        "date": _date(about.get("created")),
-        "command": _command(about.get("command")),
         "figures": [figure] if len(tables["roc"]) else [],
         "galleries": galleries(Path(path).parent, shown[shown["picture"] != ""], "kind", ("picture",)),
         "kinds": {"only first right": f"Only {names[0]} is right", "only second right": f"Only {names[1]} is right"},
-        "plotly": _plotly_script(),
-        "words": words,
-        "number": _number,
         "signed": _signed,
     }
     Path(path).write_text(_template("comparison.html").render(context), encoding="utf-8", newline="\n")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.report import words
-from core.report.html import _command, _date, _models, _plotly_script, _script_safe
+from core.report.html import _command, _date, _models, _plotly_script, _script_safe, _template
 from core.report.overlay import jpeg
 
 CLASS_NAMES = ("not senescent", "senescent")
@@ -31,28 +31,27 @@ def evaluation_report(path: Path, about: Mapping[str, Any], found: Mapping[str, 
         ``metrics, baselines, agreement, cultures, roc, precision_recall, calibration, confusion, errors`` as they lie in the folder;
         the pictures that ``errors`` names lie beside ``path``.
     """
-    context = {
+    context = judged_context(about, found, tables) | {
         "title": str(about.get("experiment") or about.get("id") or "Evaluation"),
+        "figures": list(_figures(found, tables)),
+        "galleries": galleries(Path(path).parent, tables["errors"], "kind", ("picture", "heat_map")),
+    }
+    Path(path).write_text(_template("evaluation.html").render(context), encoding="utf-8", newline="\n")
+
+
+def judged_context(about: Mapping[str, Any], found: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """What the template ``judged.html`` needs beside ``title``, ``figures`` and ``galleries``."""
+    return {
         "about": about,
         "found": found,
         "tables": {name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items()},
         "models": _models(about.get("models")),
         "date": _date(about.get("created")),
         "command": _command(about.get("command")),
-        "figures": list(_figures(found, tables)),
-        "galleries": galleries(Path(path).parent, tables["errors"], "kind", ("picture", "heat_map")),
         "plotly": _plotly_script(),
         "words": words,
         "number": _number,
     }
-    Path(path).write_text(_template().render(context), encoding="utf-8", newline="\n")
-
-
-def _template(name: str = "evaluation.html") -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent / "template"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template(name)
 
 
 def galleries(folder: Path, cells: pd.DataFrame, by: str, pictures: Sequence[str]) -> list[dict[str, Any]]:

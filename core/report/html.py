@@ -89,16 +89,16 @@ def html_report(
         "plotly": _plotly_script(),
         "words": words,
     }
-    Path(path).write_text(_template().render(context), encoding="utf-8", newline="\n")
+    Path(path).write_text(_template("report.html").render(context), encoding="utf-8", newline="\n")
 
 
-def _template() -> Any:
+def _template(name: str) -> Any:
     """Jinja2 with escaping on: every text of the user's reaches the page as text, never as markup."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "template"
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _figures(
