@@ -116,16 +116,16 @@ def _by_donor(table: pd.DataFrame) -> pd.DataFrame:
     return known.groupby(["group", "donor"], sort=False, as_index=False)["fraction"].mean().rename(columns={"donor": "unit"})
 
 
-def donors_shared(described: pd.DataFrame, unit: str) -> str:
-    """A warning where cultures of one donor are taken for independent ones; "" else."""
-    if unit == "donor" or "donor" not in described:
+def donors_shared(described: pd.DataFrame, unit: str, column: str) -> str:
+    """A warning where cultures of one donor are taken for independent ones; "" else. ``column``: what is compared."""
+    if "donor" in (unit, column) or "donor" not in described:
         return ""
     known = described[(described["donor"] != "") & described["role"].isin(("", "sample"))].drop_duplicates("sample")
     donors = known["donor"].nunique()
     if donors == len(known):
         return ""
     which = f"{len(known)} cultures come from {donors} donor{'' if donors == 1 else 's'}"
-    return f"{which}: cultures of one donor are alike, so the intervals are too narrow. Compare donors, or take one culture of each."
+    return f"{which}: cultures of one donor are alike, so the intervals are too narrow. Take the donor as one observation, or one culture of each."
 
 
 def totals(samples: pd.DataFrame, described: pd.DataFrame) -> dict[str, int]:

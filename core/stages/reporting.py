@@ -195,7 +195,7 @@ def _words(assessed: Assessed, found: Evidence, compared: Comparison, samples: p
         "intervals": interval_sentence(int(fewest)) if pd.notna(fewest) else "",
         "remarks": list(found.remarks),
         "comparison": {"column": compared.column, "unit": compared.unit, "method": compared.method, "reference": settings.reference}
-        | {"sentences": list(compared.sentences), "warnings": [*compared.warnings, *filter(None, [donors_shared(described, compared.unit)])]},
+        | {"sentences": list(compared.sentences), "warnings": [*compared.warnings, *filter(None, [donors_shared(described, compared.unit, compared.column)])]},
         "totals": totals(samples, described),
     }
 

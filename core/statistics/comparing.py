@@ -71,12 +71,15 @@ def comparison(units: pd.DataFrame, column: str, unit: str, method: str, referen
     names, values = units["group"].tolist(), units["fraction"].to_numpy(dtype=float, na_value=np.nan)
     table, pairs = group_table(values, names), compare_groups(values, names, reference or None)
     slope = trend(values, doses(names, column))
-    said = [comparison_sentence({str(key): value for key, value in row.items()}) for row in pairs.to_dict("records")]
+    once = not units.loc[units["group"] != "", "unit"].duplicated().any()
+    said = [comparison_sentence({str(key): value for key, value in row.items()}, unit) for row in pairs.to_dict("records")]
     if len(table) > 1 and slope["n_doses"].iloc[0] >= 2:
-        said.append(f"Trend: {trend_sentence(slope, column if column == 'passage' else f'unit of {column}')}")
-    few = few_replicates(table).replace("cultures in", f"{unit}s in", 1)
+        said.append(f"Trend: {trend_sentence(slope, column if column == 'passage' else f'unit of {column}', unit if once else f'{unit} mean')}")
+    few = few_replicates(table, unit)
     unknown = int(sum(name == "" for name, value in zip(names, values, strict=True) if np.isfinite(value)))
     warnings = [few] if few else []
+    if not once:
+        warnings.append(f"The same {unit}s stand in several groups and are compared as if they were different ones: intervals may be wider than need be.")
     if unknown:
         warnings.append(f"Left out, because the {column} is not known or differs between fields: {unknown} {unit}{'' if unknown == 1 else 's'}.")
     return Comparison(column, unit, method, units, table, pairs, slope, tuple(said), tuple(warnings))

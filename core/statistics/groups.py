@@ -90,34 +90,34 @@ def passage_number(text: str) -> float:
         return float("nan")
 
 
-def few_replicates(groups: pd.DataFrame) -> str:
-    """A warning that names the groups with fewer than three cultures; "" where there is none. ``groups``: ``group_table``."""
+def few_replicates(groups: pd.DataFrame, of: str = "culture") -> str:
+    """A warning that names the groups with fewer than three observations; "" where there is none. ``groups``: ``group_table``."""
     short = groups[groups["n_cultures"] < FEW]
     if short.empty:
         return ""
     named = ", ".join(f"{row['group']} ({row['n_cultures']})" for row in short.to_dict("records"))
-    return f"Fewer than {FEW} cultures in {named}: a difference may be one of donors or wells. Cells and fields do not replace cultures."
+    return f"Fewer than {FEW} {of}s in {named}: a difference may be one of donors or wells. Cells and fields do not replace cultures."
 
 
-def comparison_sentence(row: dict[str, object]) -> str:
-    """One row of ``compare_groups`` in plain words."""
+def comparison_sentence(row: dict[str, object], of: str = "culture") -> str:
+    """One row of ``compare_groups`` in plain words; ``of``: what one observation is."""
     gap, low, high = (row[name] for name in ("difference", "ci_low", "ci_high"))
     if pd.isna(low) or pd.isna(high):
-        return f"{row['group']} against {row['reference']}: too few cultures for an interval."
+        return f"{row['group']} against {row['reference']}: too few {of}s for an interval."
     points = [100 * float(value) for value in (gap, low, high)]  # type: ignore[arg-type]
     said = "no difference is shown" if points[1] <= 0 <= points[2] else "a difference beyond the uncertainty"
     numbers = f"{points[0]:+.1f} percentage points (95 % interval {points[1]:+.1f} to {points[2]:+.1f}; Hedges g {row['hedges_g']:.1f})"
-    return f"{row['group']} against {row['reference']}: {numbers}, {said}; {row['n_group']} and {row['n_reference']} cultures."
+    return f"{row['group']} against {row['reference']}: {numbers}, {said}; {row['n_group']} and {row['n_reference']} {of}s."
 
 
-def trend_sentence(table: pd.DataFrame, unit: str = "passage") -> str:
-    """``trend`` in plain words."""
+def trend_sentence(table: pd.DataFrame, unit: str = "passage", of: str = "culture") -> str:
+    """``trend`` in plain words; ``of``: what one observation is."""
     row = table.iloc[0]
     if pd.isna(row["slope"]):
-        return f"No trend over {unit}: at least 3 cultures at 2 different values are needed, {int(row['n_cultures'])} at {int(row['n_doses'])} are known."
+        return f"No trend over {unit}: at least 3 {of}s at 2 different values are needed, {int(row['n_cultures'])} at {int(row['n_doses'])} are known."
     low, high = 100 * row["ci_low"], 100 * row["ci_high"]
     said = "no trend is shown" if low <= 0 <= high else "a trend beyond the uncertainty"
-    return f"{100 * row['slope']:+.1f} percentage points a {unit} (95 % interval {low:+.1f} to {high:+.1f}), {said}; {int(row['n_cultures'])} cultures."
+    return f"{100 * row['slope']:+.1f} percentage points a {unit} (95 % interval {low:+.1f} to {high:+.1f}), {said}; {int(row['n_cultures'])} {of}s."
 
 
 def _grouped(fractions: ArrayLike, groups: ArrayLike) -> dict[str, Floats]:

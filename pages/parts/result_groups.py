@@ -41,7 +41,7 @@ def show_groups(assessed: Assessed, words: dict[str, Any]) -> None:
     except InputError as problem:
         st.error(str(problem), icon=":material/error:")
         return
-    _show(found, donors_shared(described, unit), id)
+    _show(found, donors_shared(described, unit, found.column), id)
 
 
 def _compared(assessed: Assessed, evidence: Evidence, settings: ReportSettings) -> Comparison:

@@ -288,6 +288,7 @@ def test_groups_are_compared_by_culture_well_and_donor(assessed: Experiment) -> 
     donors = made_report(assessed, group_by="donor", unit="donor")
     assert read_csv(donors / "groups.csv", GROUPS)["n_cultures"].tolist() == [1, 1]
     assert "come from" not in text_of(donors)
+    assert "come from" not in text_of(made_report(assessed, group_by="donor", unit="culture"))
     for settings, why in ({"group_by": "colour"}, "no column"), ({"group_by": "passage", "reference": "P77"}, "P77"), ({"group_by": "sample"}, "no column"):
         with pytest.raises(InputError, match=why):
             made_report(assessed, **settings)

@@ -37,6 +37,14 @@ def test_few_replicates_are_warned_of_in_the_unit_that_is_compared():
     assert found.warnings[0].startswith("Fewer than 3 wells in a (2), b (1)")
 
 
+def test_donors_that_stand_in_several_groups_are_named_as_what_they_are():
+    table = units(FRACTIONS[1:], ["P4", "P4", "P4", "P10", "P10", "P10"]).assign(unit=["D1", "D2", "D3"] * 2)
+    found = comparison(table, "passage", "donor", "plain count")
+    assert found.sentences[0].endswith("3 and 3 donors.")
+    assert found.sentences[1].endswith("6 donor means.")
+    assert found.warnings[0].startswith("The same donors stand in several groups")
+
+
 def test_one_culture_is_a_mean_without_interval():
     found = comparison(units([0.1], ["P4"]), "passage", "culture", "plain count")
     assert len(found.groups) == 1
