@@ -22,7 +22,7 @@ def cautions(
         found += _simulated(settings.get("models") or {})
     if "pixel size" not in said:
         found += _pixel_size(cells)
-    return [*found, *doubts(settings, fields), *_failed(fields, failures), *_few(samples)]
+    return [*found, *doubts(settings, fields), *_failed(fields, failures), *_little_reference(samples), *_few(samples)]
 
 
 def _simulated(models: Mapping[str, Any]) -> Iterable[str]:
@@ -46,6 +46,21 @@ def _failed(fields: pd.DataFrame, failures: pd.DataFrame) -> Iterable[str]:
     empty = int((fields["n_scored"].fillna(0) == 0).sum())
     if empty:
         yield f"In {count(empty, 'field')} no cell could be scored."
+
+
+def _little_reference(samples: pd.DataFrame) -> Iterable[str]:
+    """Too few annotated cultures or cells behind a correction, as the notes of its estimate say."""
+    of: dict[str, list[str]] = {}
+    for row in samples.to_dict("records"):
+        for note in str(row.get("reported_notes") or "").split("; "):
+            if "known from" in note:
+                of.setdefault(note, []).append(culture(row))
+    for note, names in of.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield (
+            f"{note[0].upper()}{note[1:]}: that does not show how much the classifier's errors differ between cultures, "
+            f"so the corrected interval is wide and itself uncertain for {', '.join(names[:_NAMED])}{more}."
+        )
 
 
 def _few(samples: pd.DataFrame) -> Iterable[str]:

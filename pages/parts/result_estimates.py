@@ -39,8 +39,10 @@ def show_estimates(samples: pd.DataFrame, words: dict[str, Any]) -> None:
         st.markdown(f"**{one['method'].capitalize()}.** {one['why']}")
     reference = words.get("reference")
     if reference:
-        st.caption(f"Sensitivity and specificity: {reference['source']}, at the threshold of this assessment. {words.get('intervals', '')}")
+        st.caption(f"Sensitivity and specificity: {reference['source']}, at the threshold of this assessment.")
     else:
         st.caption(
             "No evaluation of this classifier on held-out cells is used, so calls are not corrected. Evaluate it, then make a new report (tab “Report”)."
         )
+    if words.get("intervals"):
+        st.caption(words["intervals"])

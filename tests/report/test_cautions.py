@@ -23,6 +23,14 @@ def test_a_sound_assessment_needs_none(assessment):
     assert said(assessment, samples=sound, fields=assessment.fields.head(3), failures=assessment.failures.head(0), settings={}, notes=[]) == []
 
 
+def test_a_correction_from_few_annotated_cultures_is_said(assessment):
+    note = "sensitivity known from 12 senescent cells of 2 cultures only"
+    samples = assessment.samples.head(1).assign(n_fields=3, reported_notes=f"{note}; only 40 scored cells")
+    [text] = [one for one in said(assessment, samples=samples) if "known from" in one]
+    assert text.startswith("Sensitivity known from 12 senescent cells of 2 cultures only: ")
+    assert text.endswith(f"for {samples['sample'].iloc[0]} P4.")
+
+
 def test_what_a_note_says_is_not_said_twice(assessment):
     notes = ["Trained on simulated cells only.", "The pixel size is unknown.", "Trained on simulated cells only."]
     cells = assessment.cells.assign(area_um2=pd.NA)
