@@ -4,6 +4,7 @@
     python benchmarks/coverage.py --cultures 500 --csv coverage.csv
     python benchmarks/coverage.py --skewed               # fields that do not follow the model of the intervals
     python benchmarks/coverage.py --shifted              # a classifier that errs differently in every culture
+    python benchmarks/coverage.py --references 2         # sensitivity and specificity known from two annotated cultures only
 
 Fields of a culture differ: the share of each is drawn from a beta distribution around the culture's. How much (the correlation of
 two cells of one field) differs from culture to culture in the lines "mixed" (0.01 to 0.15, even on the logarithm) and is fixed in the
@@ -13,10 +14,11 @@ others. Cells a field vary (mean 60, gamma-Poisson), and so do the classifier's 
     wilson      plain per-cell Wilson over all cells, which takes cells for independent: shown to fail
     plain       plain count of stained cells, beta-binomial interval (cluster bootstrap where that is wider, from 20 fields on)
     calls       the same interval around the classifier's calls, taken for the truth: shown to fail
-    corrected   corrected for sensitivity and specificity, known from 6 annotated cultures of 60 cells
+    corrected   corrected for sensitivity and specificity, known from 6 annotated cultures (``--references``) of 60 cells
     powered     prediction-powered: the first third of the fields (at least 2) is stained, the classifier sees all
 
-Each number is the share of cultures whose interval holds the true fraction, and in brackets the mean width in percentage points.
+Each number is the share of cultures whose interval holds the true fraction, and in brackets the mean width in percentage points; the
+lines outside 93 to 97 % are marked, and listed at the end.
 The beta-binomial intervals of many cultures are computed at once from tables of the likelihood; the last lines say how far they are
 from those of ``plain_count`` and ``corrected_fraction`` on the same cultures.
 """
@@ -44,8 +46,9 @@ Floats, Ints = NDArray[np.float64], NDArray[np.int64]
 FIELDS, PREVALENCE, MIXED = (3, 5, 10, 24), (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8), (0.01, 0.15)
 CORRELATION = ("mixed", 0.02, 0.05, 0.1)
 SENSITIVITY, SPECIFICITY, OF_CALLS, SHIFT = 0.85, 0.93, 0.03, 0.4  # the last: SD of a culture's own, on the logit scale
-CELLS, REFERENCE_CULTURES, DRAWS, CHECKED = 60, 6, 1500, 4
+CELLS, DRAWS, CHECKED = 60, 1500, 4
 ESTIMATORS = ("wilson", "plain", "calls", "corrected", "powered")
+PROMISED, LOW, HIGH = ("plain", "corrected", "powered"), 0.93, 0.97  # the estimators that are to hold the truth so often
 
 
 class Likelihoods:
@@ -110,9 +113,9 @@ def cultures(rng: np.random.Generator, many: int, fields: int, prevalence: float
 
 
 def references(rng: np.random.Generator, many: int, how: argparse.Namespace) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
-    """Right calls and cells of each of 6 cultures, for the sensitivity and for the specificity."""
-    one = cultures(rng, many * REFERENCE_CULTURES, 1, 0.3, 0.1, how)
-    n, stained, true, false = (one[name].reshape(many, REFERENCE_CULTURES) for name in ("n", "stained", "true", "false"))
+    """Right calls and cells of each annotated culture, for the sensitivity and for the specificity."""
+    one = cultures(rng, many * how.references, 1, 0.3, 0.1, how)
+    n, stained, true, false = (one[name].reshape(many, how.references) for name in ("n", "stained", "true", "false"))
     return (true, stained), (n - stained - false, n - stained)
 
 
@@ -179,18 +182,40 @@ def check(many: dict[str, Ints], called: Ints, rates: tuple[tuple[Ints, Ints], t
     return gaps
 
 
-def show(table: pd.DataFrame) -> None:
-    text = table.assign(shown=[f"{100 * c:5.1f} ({100 * w:.0f})" for c, w in zip(table["coverage"], table["width"], strict=True)])
+def marked(table: pd.DataFrame, many: int) -> pd.Series:
+    """``+`` where more than 97 %, ``-`` where less than 93 % of ``many`` cultures would be held, by more than chance (Wilson 95 % of the share); else ""."""
+    ends = [wilson(round(share * many), many) for share in table["coverage"]]
+    return pd.Series(["+" if low > HIGH else "-" if high < LOW else "" for low, high in ends], index=table.index)
+
+
+def show(table: pd.DataFrame, many: int) -> None:
+    """The tables, then every line that lies outside 93 to 97 %, in words. ``many``: cultures behind each number."""
+    table = table.assign(mark=marked(table, many))
+    text = table.assign(shown=[f"{100 * c:5.1f}{m or ' '}({100 * w:.0f})" for c, m, w in zip(table["coverage"], table["mark"], table["width"], strict=True)])
     for name in ESTIMATORS:
         some = text[text["estimator"] == name]
         wide = some.pivot_table(index=["correlation", "fields"], columns="prevalence", values="shown", aggfunc="first", sort=False)
         print(f"\n{name}\n{wide.rename(columns=lambda p: f'{100 * p:g} %').to_string()}")
+    print(f"\n+ above 97 %, - below 93 %, by more than {many} cultures can differ by chance; in brackets the mean width in percentage points")
     for words, some in (("mixed correlations", table[table["correlation"] == "mixed"]), ("fixed correlations", table[table["correlation"] != "mixed"])):
         by = some.groupby("estimator")["coverage"]
         summary = (by.agg(["min", "median", "max"]) * 100).reindex(ESTIMATORS)
-        summary["within 93-97 %"] = by.apply(lambda c: 100 * c.between(0.93, 0.97).mean())
-        summary["below 93 %"] = by.apply(lambda c: 100 * (c < 0.93).mean())
-        print(f"\n{words}\n{summary.round(1).to_string()}")
+        summary["within 93-97 %"] = by.apply(lambda c: 100 * c.between(LOW, HIGH).mean())
+        for heading, sign in (("surely below", "-"), ("surely above", "+")):
+            summary[heading] = some.groupby("estimator")["mark"].apply(lambda m, sign=sign: 100 * (m == sign).mean())
+        print(f"\n{words}, per cent of lines\n{summary.round(1).to_string()}")
+    for name in PROMISED:
+        outside(table[table["estimator"] == name], name)
+
+
+def outside(table: pd.DataFrame, name: str) -> None:
+    """The lines of one estimator that lie outside, by correlation and number of fields."""
+    for sign, words in (("-", "below 93 %"), ("+", "above 97 %")):
+        found = table[table["mark"] == sign]
+        print(f"\n{name}, {words}: {len(found)} of {len(table)} lines")
+        for (correlation, fields), some in found.groupby(["correlation", "fields"], sort=False):
+            held = " to ".join(dict.fromkeys(f"{100 * share:.1f}" for share in (some["coverage"].min(), some["coverage"].max())))
+            print(f"  correlation {correlation}, {fields} fields, prevalence {', '.join(f'{100 * p:g}' for p in some['prevalence'])} %: {held} %")
 
 
 def main() -> None:
@@ -198,6 +223,7 @@ def main() -> None:
     parser.add_argument("--cultures", type=int, default=2000, help="simulated cultures for each line and prevalence")
     parser.add_argument("--skewed", action="store_true", help="fields that are not beta distributed, as a check of the model")
     parser.add_argument("--shifted", action="store_true", help="sensitivity and specificity of every culture differ from those of the others")
+    parser.add_argument("--references", type=int, default=6, help="annotated cultures that sensitivity and specificity are known from")
     parser.add_argument("--csv", type=Path, help="write the table to this file")
     given = parser.parse_args()
     started, likelihoods, rows, gaps = time.process_time(), Likelihoods(), list[dict[str, object]](), np.zeros(2)
@@ -206,7 +232,7 @@ def main() -> None:
         rows, gaps = rows + found, np.maximum(gaps, gap)
         print(f"{correlation} {fields} fields {prevalence:g}: {time.process_time() - started:.0f} s of processor time", file=sys.stderr)
     table = pd.DataFrame(rows)
-    show(table)
+    show(table, given.cultures)
     print(f"\ninterval ends differ from those of core by at most {gaps[0]:.4f} (plain count) and {gaps[1]:.4f} (corrected, drawn at random)")
     print(f"{given.cultures * len(table) // len(ESTIMATORS)} cultures, {time.process_time() - started:.0f} s of processor time")
     if given.csv:
