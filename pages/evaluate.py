@@ -1,6 +1,6 @@
 """Evaluate: what a classifier's numbers are worth, on annotated cells it did not learn from."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import streamlit as st
 
@@ -55,10 +55,8 @@ def prepare(experiment: Experiment) -> None:
     run = right.selectbox("Judge", [*runs, LIBRARY], format_func=lambda one: product_words(runs[one]) if one in runs else one) if runs else LIBRARY
     like = settings_like(experiment, "evaluations")
     start = like | ({"model": EvaluateSettings.model} if like.get("model") in runs else {})
-    [settings] = settings_form({"Evaluation": EvaluateSettings}, f"evaluate-{experiment.name}-{address.read('like')}", start)
-    if run != LIBRARY:
-        settings = replace(settings, model=run)
-        st.caption(f"The run “{run}” is judged, not the model chosen above.")
+    fixed = {} if run == LIBRARY else {"model": run}
+    [settings] = settings_form({"Evaluation": EvaluateSettings}, f"evaluate-{experiment.name}-{address.read('like')}", start, fixed=fixed)
     if settings.threshold_on == "evaluated":
         st.error("The threshold is to be chosen on the very cells that are judged: the numbers will be flattered.", icon=":material/warning:")
     st.subheader("2 · Run", anchor=False)

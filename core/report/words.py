@@ -37,6 +37,11 @@ def interval(low: Any, high: Any) -> str:
     return f"{ends[0]}{SPACE}%" if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}{SPACE}%"
 
 
+def unbroken(text: str) -> str:
+    """A sentence whose numbers stay with their "%" where the line ends."""
+    return text.replace(" %", f"{SPACE}%")
+
+
 def probability(value: Any) -> str:
     """A p-value: three places, what is smaller as "<0.001"; unknown is an en dash."""
     return "–" if pd.isna(value) else "<0.001" if value < 0.001 else f"{float(value):.3f}"

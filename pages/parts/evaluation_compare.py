@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import InputError
 from core.report import read_csv, zip_product
-from core.report.words import probability
+from core.report.words import probability, unbroken
 from core.settings import CompareSettings
 from core.tables import DISAGREEMENTS, FLIPS, OUTCOMES, PAIRED
 from core.workspace import Experiment, Product, read_json
@@ -63,7 +63,7 @@ def show_comparison(experiment: Experiment, product: Product) -> None:
     names = found["first"]["name"], found["second"]["name"]
     for text in found["warnings"]:
         st.error(text, icon=":material/warning:")
-    st.markdown(f"#### {found['sentence']}")
+    st.markdown(f"#### {unbroken(found['sentence'])}")
     if found["remarks"]:
         st.warning("\n".join(f"- {text}" for text in found["remarks"]))
     left, right = st.columns(2, gap="medium")
@@ -113,7 +113,10 @@ def _disagreements(folder: Path, names: tuple[str, str]) -> None:
             with st.container(horizontal=True, gap="small"):
                 for row in some[some["picture"] != ""].to_dict("records"):
                     _picture(folder, row)
-            st.dataframe(some[["cell_id", "sample", "class", "first_probability", "second_probability"]], hide_index=True)
+            stained = some["class"].map({1: "stained", 0: "not stained"})
+            shown = {"Cell": some["cell_id"], "Culture": some["sample"], "By the stain": stained}
+            shown |= {one: _short(some[f"{which}_probability"]) for which, one in zip(("first", "second"), names, strict=True)}
+            st.dataframe(pd.DataFrame(shown), hide_index=True)
     st.caption(f"Under each cell the probability of being senescent by {names[0]} and by {names[1]}; those that differ most come first.")
 
 
@@ -126,11 +129,11 @@ def _downloads(experiment: Experiment, product: Product) -> None:
     stem = f"{experiment.name} {product.id}"
     with st.container(horizontal=True):
         packed, name = lambda: zip_product(product.path), f"{stem}.zip"
-        st.download_button("Everything (ZIP)", data=packed, file_name=name, mime="application/zip", on_click="ignore", key=f"zip-{product.id}")
+        st.download_button("Comparison (ZIP)", data=packed, file_name=name, mime="application/zip", on_click="ignore", key=f"zip-{product.id}")
         for label, name, mime in (
-            ("Report (HTML)", "report.html", "text/html"),
-            ("metrics.csv", "metrics.csv", "text/csv"),
-            ("cells.csv", "cells.csv", "text/csv"),
+            ("Comparison (HTML)", "report.html", "text/html"),
+            ("Differences (CSV)", "metrics.csv", "text/csv"),
+            ("Cells (CSV)", "cells.csv", "text/csv"),
         ):
             data = (product.path / name).read_bytes
             st.download_button(label, data=data, file_name=f"{stem} {name}", mime=mime, on_click="ignore", key=f"{name}-{product.id}")

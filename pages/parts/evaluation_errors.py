@@ -10,6 +10,7 @@ from core.tables import ERRORS
 from core.workspace import Product
 
 WIDTH_PX = 118
+COLUMNS = {"cell_id": "Cell", "sample": "Culture", "senescence_probability": "Probability"}
 
 
 def worst_errors(product: Product, counts: dict[str, int]) -> None:
@@ -35,7 +36,8 @@ def _galleries(folder: Path, errors: pd.DataFrame, counts: dict[str, int]) -> No
                 st.caption("None.")
                 continue
             picture_row(folder, some, "heat_map" if heat else "picture", "senescence_probability")
-            st.dataframe(some[["cell_id", "sample", "senescence_probability"]], hide_index=True)
+            shown = some[list(COLUMNS)].rename(columns=COLUMNS)
+            st.dataframe(shown, hide_index=True, column_config={"Probability": st.column_config.NumberColumn(format="%.3f")})
     st.caption(
         "The worst first, with the probability of being senescent. A place of a heat map is about 32 px of the crop wide and also sees what lies around it. "
         "One marker is not the truth: some of these may be errors of the stain, its alignment or its threshold."

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.report import read_csv, zip_product
-from core.report.words import interval, percent
+from core.report.words import interval, percent, unbroken
 from core.tables import BASELINES, ERROR_KINDS, EVALUATED_CULTURES, METRICS, PREDICTIONS
 from core.workspace import Experiment, Product, read_json
 from pages.parts.evaluation_compare import compare_with
@@ -27,6 +27,9 @@ CURVES = {
     "predictions": PREDICTIONS,
 }
 HEADLINE = ("auc", "balanced_accuracy", "sensitivity", "specificity")
+ENDS = {"ci_low": "95 % from", "ci_high": "to"}
+METRIC_WORDS = {"name": "Metric", "value": "Value", **ENDS, "n_clusters": "Resampled cultures or fields"}
+BASELINE_WORDS = {"baseline": "Baseline", "auc": "AUC", "model_auc": "AUC of the model", "difference": "Difference", **ENDS, "verdict": "The model is"}
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -39,7 +42,7 @@ def show_evaluation(experiment: Experiment, product: Product) -> None:
     found, tables = read_json(product.path / "metrics.json"), read_tables(product.path)
     for text in found["warnings"]:
         st.error(text, icon=":material/warning:")
-    st.markdown(f"#### {found['sentence']}")
+    st.markdown(f"#### {unbroken(found['sentence'])}")
     if found["remarks"]:
         st.warning("\n".join(f"- {text}" for text in found["remarks"]))
     _headline(tables["metrics"])
@@ -53,17 +56,23 @@ def show_evaluation(experiment: Experiment, product: Product) -> None:
     with cultures:
         _cultures(found, tables["cultures"])
     with baselines:
-        st.markdown(found["baseline_sentence"])
-        st.dataframe(tables["baselines"], hide_index=True)
+        st.markdown(unbroken(found["baseline_sentence"]))
+        _numbers(tables["baselines"], BASELINE_WORDS)
     with errors:
         worst_errors(product, _error_counts(found["confusion"]))
     with compared:
         compare_with(experiment, product)
     with numbers:
-        st.dataframe(tables["metrics"].drop(columns="metric"), hide_index=True)
+        _numbers(tables["metrics"].drop(columns="metric"), METRIC_WORDS)
         st.code(found["classification_report"], language=None)
     with made:
         how_made(product, "evaluation")
+
+
+def _numbers(table: pd.DataFrame, words: dict[str, str]) -> None:
+    """A table with words for its columns, and numbers to three places."""
+    floats = [words[name] for name, kind in table.dtypes.items() if kind == "Float64"]
+    st.dataframe(table.rename(columns=words), hide_index=True, column_config={c: st.column_config.NumberColumn(format="%.3f") for c in floats})
 
 
 def _error_counts(confusion: list[dict[str, Any]]) -> dict[str, int]:
@@ -138,7 +147,7 @@ def _curves(found: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
 def _cultures(found: dict[str, Any], cultures: pd.DataFrame) -> None:
     from core.report import evaluation_figures as draw
 
-    st.markdown(found["agreement_sentence"])
+    st.markdown(unbroken(found["agreement_sentence"]))
     left, right = st.columns(2)
     left.plotly_chart(draw.agreement_figure(cultures), key="agreement")
     right.plotly_chart(draw.bland_altman_figure(cultures, found["agreement"]), key="bland")
