@@ -82,6 +82,17 @@ def test_an_evaluation_is_a_job_with_what_was_chosen(open_page: Open, dataset: E
     assert job.params["settings"]["rule"] == "accuracy"
 
 
+def test_a_run_to_judge_leaves_no_other_model_to_choose(open_page: Open, dataset: Experiment, store: JobStore, click: Click) -> None:
+    with publish(dataset, "runs", "mine", {}):
+        pass
+    app = open_page("evaluate", experiment=dataset.name)
+    assert next(s for s in app.selectbox if s.label == "Judge").value == "mine"
+    assert "Classifier" not in [s.label for s in app.selectbox]
+    click(app, "Evaluate")
+    [job] = store.active()
+    assert job.params["settings"]["model"] == "mine"
+
+
 def test_choosing_on_the_judged_cells_is_red_beforehand(open_page: Open, dataset: Experiment) -> None:
     app = open_page("evaluate", experiment=dataset.name)
     assert not app.error

@@ -18,6 +18,10 @@ def test_only_all_and_none_read_as_such():
         assert words.percent(fraction) not in (words.percent(0), words.percent(1))
 
 
+def test_a_number_stays_with_its_per_cent():
+    assert words.unbroken("finds 30 % of 5 % (95 % interval)") == "finds 30\u00a0% of 5\u00a0% (95\u00a0% interval)"
+
+
 def test_interval():
     assert words.interval(0.271, 0.423) == "27–42\u00a0%"
     assert words.interval(0.301, 0.303) == "30\u00a0%"
