@@ -21,7 +21,7 @@ def verdict(metrics: pd.DataFrame, baselines: pd.DataFrame, agreement: pd.DataFr
     auc, within = metric(metrics, "auc"), metric(metrics, "auc_within")
     if pd.isna(auc["value"]):
         return f"All {n_cells} evaluated cells are of one class: nothing can be said of how well the model tells them apart."
-    said = [_ranking(auc, n_cells, clusters), _calls(metrics), _use(auc, within, baselines, agreement, clusters)]
+    said = [_ranking(auc, n_cells, clusters), _calls(metrics), _use(auc, within, baselines, agreement, clusters, n_cells > auc["n_clusters"])]
     return " ".join(part for part in said if part)
 
 
@@ -71,12 +71,13 @@ def _calls(metrics: pd.DataFrame) -> str:
     return f"{text} In a culture with {100 * RARE:.0f} % senescent cells, {100 * wrong:.0f} % of the cells it calls senescent would not be."
 
 
-def _use(auc: dict[str, Any], within: dict[str, Any], baselines: pd.DataFrame, agreement: pd.DataFrame, clusters: str) -> str:
+def _use(auc: dict[str, Any], within: dict[str, Any], baselines: pd.DataFrame, agreement: pd.DataFrame, clusters: str, several: bool) -> str:
+    """``several``: a cluster holds more than one cell, so that cells within it can be told apart at all."""
     if pd.isna(auc["ci_low"]) or auc["ci_low"] <= 0.5:
         return "It has not been shown to be better than chance on these cells: do not report its numbers."
     if len(baselines) and (baselines["verdict"] != "better").any():
         return "It has not been shown to see more than a simple number does (see the baselines): do not take its calls for senescence."
-    if pd.isna(within["value"]) or pd.isna(within["ci_low"]) or within["ci_low"] <= 0.5:
+    if several and (pd.isna(within["value"]) or pd.isna(within["ci_low"]) or within["ci_low"] <= 0.5):
         return f"It tells {clusters}s apart, but has not been shown to tell cells of one {clusters} apart."
     row = agreement.iloc[0]
     if pd.isna(row["limit_low"]):

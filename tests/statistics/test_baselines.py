@@ -89,6 +89,11 @@ def test_verdict_says_what_a_model_is_good_for():
     assert "needs more stained cultures" in said(y, p, g, ([0.1], [0.1]))
 
 
+def test_cells_that_are_alone_in_their_cluster_are_not_told_apart_within_it():
+    y, p, _ = cells()
+    assert "tell cells of one" not in said(y, p, np.arange(len(y)))
+
+
 def test_verdict_says_what_a_model_is_not_good_for():
     y, _, g = cells()
     assert "not been shown to be better than chance" in said(y, np.random.default_rng(5).random(len(y)), g)
