@@ -5,6 +5,7 @@ job), a second tab and a restart of the app.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -92,13 +93,19 @@ def _show(job: Job) -> None:
 def _under_way(job: Job, title: str) -> None:
     share = min(1.0, job.done / job.total) if job.total else 0.0
     left = f" · about {duration(job.seconds_left)} left" if job.state == "running" and job.seconds_left is not None else ""
-    words = "Waiting for its turn: another job is running" if job.state == "queued" else f"{title}{left}"
+    ahead = job_store().ahead(job.id)
     bar, button = st.columns([6, 1], vertical_alignment="center")
-    bar.progress(share, text=f"**{words}**")
-    bar.caption(job.message or "Starting …")
+    bar.progress(share, text=f"**{title}{left}**")
+    bar.caption(f"Waiting for its turn: {_in_words(ahead[0])} is under way." if ahead else job.message or "Starting …")
     if button.button("Stopping …" if job.cancelling else "Cancel", key=f"cancel-{job.id}", disabled=job.cancelling, width="stretch"):
         job_store().cancel(job.id)
         st.rerun()
+
+
+def _in_words(other: Job) -> str:
+    """“training” in the experiment “donor 3”."""
+    where = f" in the experiment “{Path(other.experiment).name}”" if other.experiment else ""
+    return f"“{TITLES.get(other.stage, other.stage)}”{where}"
 
 
 def _again(job: Job, label: str, hint: str) -> None:

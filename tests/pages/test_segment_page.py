@@ -43,6 +43,19 @@ def test_all_fields_are_a_job_too(open_page: Open, experiment: Experiment, store
     assert store.active()[0].params["fields"] is None
 
 
+def test_a_job_says_what_it_waits_for(open_page: Open, experiment: Experiment, store: JobStore, words: Words) -> None:
+    first = store.submit("train", {}, "/somewhere/donor 3")
+    second = store.submit("segment", {}, str(experiment.path))
+    app = open_page("segment", experiment=experiment.name)
+    assert "Waiting for its turn: “Training” in the experiment “donor 3” is under way." in words(app)
+    store.begin(first)
+    store.finish(first, "done")
+    said = words(app.run())
+    assert "Waiting for its turn" not in said
+    assert "Starting …" in said  # its worker loads
+    assert store.get(second).state == "queued"
+
+
 def test_a_finished_preview_stays_beside_the_settings(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore, words: Words) -> None:
     id = store.submit("segment", {"fields": ["MSC1_P4_f01"]}, str(experiment.path))
     store.begin(id)
