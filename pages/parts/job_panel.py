@@ -53,15 +53,24 @@ def submit(stage: str, params: Mapping[str, Any], experiment: str = "") -> None:
 
 
 def current_job(experiment: Experiment | None, stages: tuple[str, ...]) -> Job | None:
-    """The job of the address if it belongs here, else one that is under way for this experiment."""
+    """The job of the address if it belongs here, else one that is under way for this experiment.
+
+    That one is put into the address, so that its end is told too: a page that was opened without it would fall silent.
+    """
     named = job_store().get(address.read("job")) if address.read("job") else None
     if named and named.stage in stages and (experiment is None or named.experiment == str(experiment.path)):
         return named
-    return next((job for job in job_store().active(str(experiment.path) if experiment else None) if job.stage in stages), None)
+    found = next((job for job in job_store().active(str(experiment.path) if experiment else None) if job.stage in stages), None)
+    if found and not (named and named.active):
+        address.write(job=found.id)
+    return found
 
 
-def job_panel(job: Job) -> None:
-    """Show ``job``; while it is under way look every second, and rerun the page once when it ends."""
+def job_panel(job: Job, again: bool = True) -> None:
+    """Show ``job``; while it is under way look every second, and rerun the page once when it ends.
+
+    ``again``: offer to go on with a job that ended early; False where the page offers that itself.
+    """
     active = job.active
 
     @st.fragment(run_every=1 if active else None)
@@ -70,24 +79,24 @@ def job_panel(job: Job) -> None:
         if now is not None and active and not now.active:
             st.rerun()
         with st.container(border=True, key="job-panel"):
-            _show(now or job)
+            _show(now or job, again)
 
     look()
 
 
-def _show(job: Job) -> None:
+def _show(job: Job, again: bool) -> None:
     title = TITLES.get(job.stage, job.stage)
     if job.active:
         _under_way(job, title)
     elif job.state == "failed":
         st.error(f"**{title} failed.** {job.error}", icon=":material/error:")
-        _again(job, "Try again", f"Correct what the message names, then try again. {KEPT if job.experiment else ''}")
+        _again(job, again, "Try again", f"Correct what the message names, then try again. {KEPT if job.experiment else ''}")
     elif job.state == "interrupted":
         st.warning(f"**{title} was interrupted**, most likely because the computer was switched off.", icon=":material/power_off:")
-        _again(job, "Resume", KEPT)
+        _again(job, again, "Resume", KEPT)
     elif job.state == "cancelled":
         st.info(f"**{title} was cancelled.**", icon=":material/cancel:")
-        _again(job, "Resume", KEPT)
+        _again(job, again, "Resume", KEPT)
 
 
 def _under_way(job: Job, title: str) -> None:
@@ -108,10 +117,10 @@ def _in_words(other: Job) -> str:
     return f"“{TITLES.get(other.stage, other.stage)}”{where}"
 
 
-def _again(job: Job, label: str, hint: str) -> None:
+def _again(job: Job, offered: bool, label: str, hint: str) -> None:
     st.caption(hint)
     with st.container(horizontal=True):
-        if st.button(label, key=f"again-{job.id}", type="primary"):
+        if offered and st.button(label, key=f"again-{job.id}", type="primary"):
             submit(job.stage, job.params, job.experiment)
             st.rerun()
         if st.button("Close", key=f"close-{job.id}"):
