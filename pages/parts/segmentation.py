@@ -24,7 +24,7 @@ def show_segmentation(experiment: Experiment, product: Product) -> None:
     """A finished segmentation: outlines, counts, what failed, downloads."""
     fields, cells, failures = _tables(product.path)
     if len(failures):
-        st.warning(f"{count(len(failures), 'file')} could not be segmented; see “Left out”.", icon=":material/warning:")
+        st.warning(f"{count(len(failures), 'file')} could not be used; see “Left out”.", icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count(len(cells), 'cell')}** in {count(len(fields), 'field')}")
         st.download_button(
