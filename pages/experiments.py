@@ -14,6 +14,7 @@ from pages.parts.thumbnails import thumbnails
 from pages.parts.words import product_words
 
 SHOWN_ON = {"segmentations": ("segment", "segmentation"), "assessments": ("assess", "assessment")}
+FORM_OPEN = "new-experiment-open"
 
 
 def page() -> None:
@@ -21,7 +22,7 @@ def page() -> None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         experiment = choose_experiment()
-    with right.popover("New experiment", icon=":material/add:"):
+    with right.popover("New experiment", icon=":material/add:", key=FORM_OPEN, on_change="rerun"):
         create()
     if experiment is None:
         overview()
@@ -34,14 +35,22 @@ def page() -> None:
 
 
 def create() -> None:
-    name = st.text_input("Name", key="new-experiment", placeholder="MSC donor 3, passage 4")
-    if st.button("Create", type="primary", disabled=not name.strip()):
-        try:
-            address.write(experiment=create_experiment(checked_name(name.strip(), "experiment name")).name, job=None)
-        except InputError as problem:
-            st.error(str(problem), icon=":material/error:")
-        else:
-            st.rerun()
+    """A name; Enter creates the experiment and folds the form away."""
+    with st.form("new-experiment-form", border=False):
+        st.text_input("Name", key="new-experiment", placeholder="MSC donor 3, passage 4")
+        st.form_submit_button("Create", type="primary", on_click=_create)
+    if problem := st.session_state.pop("new-experiment-problem", ""):
+        st.error(problem, icon=":material/error:")
+
+
+def _create() -> None:
+    try:
+        made = create_experiment(checked_name(st.session_state["new-experiment"].strip(), "experiment name"))
+    except InputError as problem:
+        st.session_state["new-experiment-problem"] = str(problem)
+        return
+    address.write(experiment=made.name, job=None)
+    st.session_state.update({FORM_OPEN: False, "new-experiment": ""})
 
 
 def overview() -> None:
@@ -69,7 +78,11 @@ def overview() -> None:
 
 def show(experiment: Experiment) -> None:
     table = experiment.fields()
-    st.caption(f"{count(len(table), 'field')} in `{experiment.path}`")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{count(len(table), 'field')} in `{experiment.path}`", width="content")
+        if len(table):
+            address.link("segment", "Outline the cells", icon=":material/gesture:", experiment=experiment.name)
+            address.link("assess", "Assess", icon=":material/biotech:", experiment=experiment.name)
     images, described, made = st.tabs(["Images", "Table of fields", "What was made"])
     with images:
         add_images(experiment)

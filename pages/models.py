@@ -93,7 +93,7 @@ def import_form() -> None:
         )
     if st.button("Check and import", type="primary", disabled=file is None or not name.strip()) and file is not None:
         try:
-            with tempfile.TemporaryDirectory() as folder:
+            with st.spinner("Checking the file …"), tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / Path(file.name).name
                 path.write_bytes(file.getbuffer())
                 model = add_model(path, name=name.strip(), kind=kind, mean=mean, std=std, threshold=threshold)

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from core.stages.training import unfinished
 from pages.parts import address
 from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment
 from pages.parts.job_panel import current_job, job_panel
 from pages.parts.train_live import show_live
-from pages.parts.train_prepare import prepare
+from pages.parts.train_prepare import interrupted, prepare
 from pages.parts.train_result import show_run
 
 
@@ -26,11 +27,16 @@ def page() -> None:
         address.write(run=NEW)
     with right:
         product = choose_product(experiment, "runs", "run", "Run", "New training …")
+    training = job if job and job.stage == "train" else None
     if job:
-        job_panel(job)
-        show_live(experiment, job)
-    if job and job.active and job.stage == "train":
+        job_panel(job, again=not (training and unfinished(experiment)))
+    if training and training.active:
+        show_live(experiment, training)
         return
+    if training or product is None:
+        interrupted(experiment)
+    if training:
+        show_live(experiment, training)
     if product is not None:
         show_run(experiment, product)
     else:

@@ -11,10 +11,10 @@ readers of `core.images` do where the file says so).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from core.cells.dynamics import Outlined
+
+Given = ParamSpec("Given")
 
 STEPS: Final = 200  # of flow following at the working scale
 LARGEST_SHARE: Final = 0.4  # of the field; a larger object is background
@@ -51,6 +53,14 @@ def load_segmenter(weights: Path, device: str | None = None, speed: Speed = "exa
         The file is not a Cellpose 3 network (see `core.cells.weights.read_weights`); another ``speed``.
     """
     return Segmenter(read_weights(Path(weights)), device, speed)
+
+
+def _labels_of(outline: Callable[Given, Outlined]) -> Callable[Given, np.ndarray]:
+    def segment(*given: Given.args, **named: Given.kwargs) -> np.ndarray:
+        """The labels of ``outline``, int32 (Y, X); takes the same."""
+        return outline(*given, **named).labels
+
+    return segment
 
 
 class Segmenter:
@@ -79,18 +89,6 @@ class Segmenter:
     def engine(self) -> str:
         """What runs the network: "openvino 2026.4.1 fp32"; with the agreement once the fast network has been compared."""
         return self._engine.about + (f" ({in_words(self.agreement)})" if self.agreement else "")
-
-    def segment(
-        self,
-        image: np.ndarray,
-        diameter_px: float = 0.0,
-        flow_threshold: float = 0.4,
-        cell_probability: float = 0.0,
-        min_area_px: int = 15,
-        progress: Progress = silent,
-    ) -> np.ndarray:
-        """The labels of ``outline``, int32 (Y, X)."""
-        return self.outline(image, diameter_px, flow_threshold, cell_probability, min_area_px, progress).labels
 
     def outline(
         self,
@@ -143,6 +141,8 @@ class Segmenter:
         found = _outlines(flows, steps, flow_threshold, cell_probability, min_area_px)
         progress(1.0, 1.0, "outlines")
         return found
+
+    segment = _labels_of(outline)
 
     def estimate_diameter(self, images: Iterable[np.ndarray], progress: Progress = silent) -> float:
         """Cell diameter (px) common to up to three images (float (Y, X)); the network's own where no cell is found.

@@ -101,6 +101,12 @@ class JobStore:
         self._check()
         return self._jobs("where state in ('queued','running') and coalesce(?, experiment)=experiment order by seq", (experiment,))
 
+    def ahead(self, id: str) -> list[Job]:
+        """The heavy jobs that a queued heavy one waits for, the running one first; none for any other job."""
+        self._check()
+        waiting = "select seq from job where id=? and state='queued' and heavy=1"
+        return self._jobs(f"where state in ('queued','running') and heavy=1 and seq < ({waiting}) order by seq", (id,))
+
     def cancel(self, id: str, grace_s: float = 5.0) -> None:
         """A queued job is cancelled at once; a running one at its next progress call, or killed after ``grace_s`` seconds."""
         if self._update("state='cancelled', cancel=1, finished=?", "id=? and state='queued'", (time.time(), id)):

@@ -14,13 +14,15 @@ from core.workspace import Experiment, Product
 
 VIEWS = ("Checkerboard", "Blink", "Two colours", "Stain")
 PLACES = {"Whole field": None, "Middle": (0.5, 0.5), "Upper left": (0.0, 0.0), "Upper right": (0.0, 1.0), "Lower left": (1.0, 0.0), "Lower right": (1.0, 1.0)}
+COLOURS = {"fail": ":red-badge[✕ fail]", "check": ":orange-badge[? check]", "pass": ":green-badge[✓ pass]"}
 DETAIL_PX, WIDEST_PX, BLINK_MS = 480, 1100, 700
 
 
 def align_pair(experiment: Experiment, product: Product, row: dict[str, Any]) -> None:
     """Show the pair of a row of ``current_registrations`` with the controls beside it."""
     title = f"{row['fov_id']}, {row['image']} image"
-    st.subheader(title)
+    st.subheader(title, anchor=False)
+    st.markdown(f"{COLOURS[row['verdict']]} {row['reason']}")  # whole: the table cuts long ones off
     try:
         pictures = _pictures(experiment, row["fov_id"], row["image"], _changed(experiment, row))
     except (InputError, OSError) as problem:
@@ -133,7 +135,11 @@ def _decide(experiment: Experiment, product: Product, row: dict[str, Any], moved
             st.session_state[f"nudge-{name}-{key}"] = 0.0
 
     def button(label: str, decision: str, registration: Registration, kind: Literal["primary", "secondary"] = "secondary", off: bool = False) -> None:
-        st.button(label, key=f"decide-{decision}", type=kind, width="stretch", disabled=off or not rater.strip(), on_click=save, args=(decision, registration))
+        unnamed = not rater.strip()
+        words = "Type your name first: it is kept with the decision." if unnamed else None
+        st.button(
+            label, key=f"decide-{decision}", type=kind, help=words, width="stretch", disabled=off or unnamed, on_click=save, args=(decision, registration)
+        )
 
     button("Save this position" if by_hand else "Accept", "nudged" if by_hand else "accepted", moved, "primary")
     button("Exclude this pair", "excluded", from_row(row))

@@ -74,7 +74,7 @@ def choose_product(experiment: Experiment, kind: str, name: str, label: str, new
     if not products:
         return None
     if address.read(name) not in (NEW, *products):
-        first = next(iter(products if kind != "segmentations" else _of_all_fields(experiment)), NEW)
+        first = next(iter(products if kind != "segmentations" else segmentations_of_all_fields(experiment)), NEW)
         address.write(**{name: first})
     chosen = choose(label, [NEW, *products], name, lambda one: new if one == NEW else product_words(products[one]), default=NEW)
     return products.get(chosen)
@@ -82,14 +82,14 @@ def choose_product(experiment: Experiment, kind: str, name: str, label: str, new
 
 def choose_outlines(experiment: Experiment) -> Product | None:
     """An earlier segmentation of all fields to work on, or None for new outlines; asked only where there is one."""
-    products = _of_all_fields(experiment)
+    products = segmentations_of_all_fields(experiment)
     if not products:
         return None
     shown = choose("Outlines of the cells", [NEW, *products], "segmentation", lambda one: "New outlines" if one == NEW else product_words(products[one]), NEW)
     return products.get(shown)
 
 
-def _of_all_fields(experiment: Experiment) -> dict[str, Product]:
+def segmentations_of_all_fields(experiment: Experiment) -> dict[str, Product]:
     """The segmentations that hold every field of the experiment, newest first."""
     wanted = set(experiment.fields()["fov_id"])
     return {p.id: p for p in experiment.products("segmentations") if wanted <= _fields_of(p)}

@@ -29,9 +29,10 @@ def crop_size_chart(extents: np.ndarray, crop_px: int) -> Any:
     curve, advised = whole_shares(extents), advised_crop_px(extents)
     chosen = crop_px or advised
     share = float((extents <= chosen).mean()) if len(extents) else 1.0
-    figure = go.Figure(
-        go.Scatter(x=curve["crop_px"], y=curve["whole"], mode="lines", line={"width": 3, "color": "#0072B2"}, hovertemplate="%{x} px: %{y:.1%}<extra></extra>")
-    )
+    x, y = [*curve["crop_px"]], [*curve["whole"]]
+    if chosen > max(x, default=0):  # the curve goes as far as the chosen size
+        x, y = [*x, chosen], [*y, share]
+    figure = go.Figure(go.Scatter(x=x, y=y, mode="lines", line={"width": 3, "color": "#0072B2"}, hovertemplate="%{x} px: %{y:.1%}<extra></extra>"))
     figure.add_vline(
         x=chosen,
         line={"color": "#D55E00", "width": 2},

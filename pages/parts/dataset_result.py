@@ -18,6 +18,7 @@ from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
 from pages.parts.dataset_plan import EVERY, SETS, choose_culture, cultures, show_counts, show_warnings
+from pages.parts.failures import show_failures
 from pages.parts.results import how_made
 
 SHOWN = 24
@@ -132,4 +133,4 @@ def left_out(report: dict[str, Any], path: Path) -> None:
     for reason, n in report["left_out"].items():
         st.markdown(f"- {count(n, 'cell')}: {reason}")
     if len(failures):
-        st.dataframe(failures, hide_index=True)
+        show_failures(failures)

@@ -10,6 +10,7 @@ from core.options import command
 from core.report import read_csv, zip_product
 from core.tables import FAILURES
 from core.workspace import Experiment, Product
+from pages.parts.failures import show_failures
 
 
 def exchange_panel(experiment: Experiment, product: Product) -> None:
@@ -28,7 +29,6 @@ def exchange_panel(experiment: Experiment, product: Product) -> None:
         return
     if ready is not None:
         _ready(experiment, ready)
-    _measurements(experiment, product)
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(command("export", experiment.path, **_named(product), format=format), language="bash", wrap_lines=True)
 
@@ -67,14 +67,4 @@ def _ready(experiment: Experiment, ready: Product) -> None:
     failed = ready.path / "failures.csv"
     if failed.is_file():
         st.warning("Some fields could not be exported.", icon=":material/warning:")
-        st.dataframe(read_csv(failed, FAILURES), hide_index=True)
-
-
-def _measurements(experiment: Experiment, product: Product) -> None:
-    """The table of cell measurements, where the segmentation has one."""
-    file = product.path / "measurements.csv"
-    if file.is_file():
-        st.markdown("**Cell measurements**")
-        st.caption("Size, shape, intensity, texture and neighbours of every cell, in pixels and, where the pixel size is known, in µm.")
-        name = f"{experiment.name} {product.id} measurements.csv"
-        st.download_button("measurements.csv", data=file.read_bytes, file_name=name, mime="text/csv", on_click="ignore", icon=":material/table:")
+        show_failures(read_csv(failed, FAILURES))

@@ -12,7 +12,9 @@ from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.exchange_panel import exchange_panel
+from pages.parts.failures import show_failures
 from pages.parts.field_view import browse_fields
+from pages.parts.measurements import show_measurements
 from pages.parts.results import how_made, show_table
 from pages.parts.review import review_panel
 from pages.parts.tune_panel import tune_panel
@@ -22,7 +24,7 @@ def show_segmentation(experiment: Experiment, product: Product) -> None:
     """A finished segmentation: outlines, counts, what failed, downloads."""
     fields, cells, failures = _tables(product.path)
     if len(failures):
-        st.warning(f"{count(len(failures), 'file')} could not be segmented; see “Left out”.", icon=":material/warning:")
+        st.warning(f"{count(len(failures), 'file')} could not be used; see “Left out”.", icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count(len(cells), 'cell')}** in {count(len(fields), 'field')}")
         st.download_button(
@@ -34,7 +36,8 @@ def show_segmentation(experiment: Experiment, product: Product) -> None:
         "Cells in the picture": lambda: browse_fields(experiment, product, fields, cells),
         "Check and correct": lambda: review_panel(experiment, product),
         "Fine-tune": lambda: tune_panel(experiment, product),
-        "Fields": lambda: show_table(fields),
+        "Fields": lambda: show_table(fields.round({"diameter_px": 1})),
+        "Measurements": lambda: show_measurements(experiment, product),
         "Export": lambda: exchange_panel(experiment, product),
         "Left out": lambda: _left_out(failures),
         "How it was made": lambda: how_made(product, "segmentation"),
@@ -53,6 +56,6 @@ def _tables(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 def _left_out(failures: pd.DataFrame) -> None:
     if len(failures):
-        st.dataframe(failures, hide_index=True)
+        show_failures(failures)
     else:
         st.success("Every field was segmented.", icon=":material/check:")

@@ -9,7 +9,7 @@ from core.report.words import count
 from core.settings import AnnotateSettings
 from core.workspace import Experiment
 from pages.parts import address
-from pages.parts.choose import choose, settings_like
+from pages.parts.choose import choose, segmentations_of_all_fields, settings_like
 from pages.parts.job_panel import submit
 from pages.parts.settings_form import settings_form
 from pages.parts.stain_colour import choose_stain_colour
@@ -50,7 +50,8 @@ def prepare(experiment: Experiment, busy: bool) -> None:
         )
     with right:
         known = {one.id: one for one in experiment.products("segmentations")}
-        segmentation = choose("Outlines of the cells", list(known), "segmentation", lambda one: product_words(known[one]), next(iter(known)))
+        usual = next(iter({**segmentations_of_all_fields(experiment), **known}))  # not a preview of one field, where there is more
+        segmentation = choose("Outlines of the cells", list(known), "segmentation", lambda one: product_words(known[one]), usual)
     vector = choose_stain_colour(experiment, kind, str(like.get("stain_vector", ""))) if kind in BY_COLOUR else AnnotateSettings.stain_vector
     [chosen] = settings_form({"Stain": _asked(kind)}, f"stain-{kind}-{address.read('like')}", like)
     settings = AnnotateSettings(signal=kind, stain_vector=vector, **asdict(chosen))

@@ -11,6 +11,7 @@ from core.tables import ANNOTATED_FIELDS, ANNOTATED_LINES, FAILURES
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.choose import choose
+from pages.parts.failures import show_failures
 from pages.parts.words import known, when
 
 CARDS = 4
@@ -66,7 +67,7 @@ def summary_tab(experiment: Experiment) -> None:
         st.dataframe(fields, hide_index=True)
     if len(failures):
         with st.expander(f"{count(len(failures), 'field')} without stain"):
-            st.dataframe(failures, hide_index=True)
+            show_failures(failures)
     with st.expander("How it was made"):
         st.code(product.settings.get("command", ""), language="bash", wrap_lines=True)
         st.json({name: product.settings.get(name) for name in ("settings", "upstream", "versions", "created")}, expanded=1)

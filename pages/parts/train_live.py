@@ -19,8 +19,6 @@ from pages.parts.words import duration
 
 def show_live(experiment: Experiment, job: Job) -> None:
     """What the training has reached, looked up every two seconds while the job runs."""
-    if job.stage != "train":
-        return
 
     @st.fragment(run_every=2 if job.active else None)
     def look() -> None:
@@ -66,7 +64,9 @@ def _stop(experiment: Experiment, folder: Path) -> None:
         return
     name = folder.name.removesuffix(".partial")
     words = "Ends the training early and keeps its best epoch."
-    st.button("Finish after this epoch", icon=":material/flag:", help=words, on_click=stop_early, args=(experiment, name))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Finish after this epoch", icon=":material/flag:", help=words, on_click=stop_early, args=(experiment, name))
+        st.caption("Cancel stops at once; the training can be resumed after its last finished epoch.", width="stretch")
 
 
 def working_folder(experiment: Experiment, job: Job) -> Path | None:

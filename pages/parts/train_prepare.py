@@ -31,7 +31,6 @@ def prepare(experiment: Experiment) -> None:
         st.info("A classifier learns from cells of known class, and this experiment has no dataset of them yet.", icon=":material/dataset:")
         address.link("dataset", "Build a dataset", icon=":material/dataset:", experiment=experiment.name)
         return
-    interrupted(experiment)
     st.subheader("1 · Dataset", anchor=False)
     chosen = choose("Dataset", list(datasets), "dataset", lambda one: product_words(datasets[one]), default=next(iter(datasets)))
     report = read_json(datasets[chosen].path / "report.json")

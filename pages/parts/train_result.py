@@ -81,7 +81,8 @@ def _next_steps(experiment: Experiment, product: Product) -> None:
 
 def _add(product: Product, name: str) -> None:
     try:
-        model = add_to_library(product, name)
+        with st.spinner("Checking the weights …"):
+            model = add_to_library(product, name)
     except InputError as problem:
         st.error(str(problem), icon=":material/error:")
         return

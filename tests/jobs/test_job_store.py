@@ -105,6 +105,19 @@ def test_progress_is_written_at_most_twice_a_second(table: JobStore, monkeypatch
     assert written[-1][1:4] == (9, 9, "last")
 
 
+def test_a_heavy_job_waits_for_earlier_heavy_ones_only(table: JobStore) -> None:
+    first, second, third = queued(table), queued(table), queued(table)
+    assert [job.id for job in table.ahead(third)] == [first, second]
+    assert table.ahead(first) == []
+    table.begin(first)
+    assert table.ahead(first) == []  # it runs
+    table.finish(first, "done")
+    assert table.ahead(second) == []
+    with table.connection() as rows:
+        rows.execute("update job set heavy=0 where id=?", (third,))
+    assert table.ahead(third) == []  # a download waits for nobody
+
+
 def test_reconcile_marks_only_what_is_gone(table: JobStore) -> None:
     starting, never_came, gone, mine = (queued(table, created=time.time() - age) for age in (1, 1000, 1, 1))
     with table.connection() as rows:

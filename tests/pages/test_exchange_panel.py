@@ -81,12 +81,6 @@ def test_a_problem_is_told(panel: Callable[..., AppTest], experiment: Experiment
     assert "none of the 2 fields could be exported" in words(app)
 
 
-def test_measurements_are_offered_where_there_are_some(panel: Callable[..., AppTest], experiment: Experiment, segmentation: str) -> None:
-    (experiment.path / "segmentations" / segmentation / "measurements.csv").write_text("fov_id,label\n", encoding="utf-8")
-    app = panel("segmentations", segmentation)
-    assert [b.proto.label for b in app.get("download_button")] == ["measurements.csv"]
-
-
 def test_ready_outlines_are_added_on_the_page_of_images(open_page: Open, experiment: Experiment, tmp_path: Path, words: Words, click: Click) -> None:
     labels = np.zeros((SIDE, SIDE), np.int32)
     labels[5:20, 5:30] = 12

@@ -21,7 +21,7 @@ def test_an_empty_workspace_says_what_to_do(open_page: Open, words: Words) -> No
 
 def test_create(open_page: Open, click: Click) -> None:
     app = open_page("experiments")
-    next(t for t in app.text_input if t.label == "Name").set_value("æøå 1").run()
+    next(t for t in app.text_input if t.label == "Name").set_value("æøå 1")
     click(app, "Create")
     assert app.query_params["experiment"] == "æøå 1"
     assert [e.name for e in list_experiments()] == ["æøå 1"]
@@ -29,7 +29,7 @@ def test_create(open_page: Open, click: Click) -> None:
 
 def test_a_name_that_is_taken_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     app = open_page("experiments")
-    next(t for t in app.text_input if t.label == "Name").set_value(experiment.name).run()
+    next(t for t in app.text_input if t.label == "Name").set_value(experiment.name)
     click(app, "Create")
     assert "exists already" in words(app)
 

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 
+import pandas as pd
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import JobStore
+from core.report import write_csv
 from core.stages.correcting import correct
 from core.stages.edit_log import EditLog
+from core.stages.measuring import write_measurements
 from core.stages.reviewing import review
+from core.tables import FAILURES, typed
 from core.workspace import Experiment, create_experiment
 
 Open = Callable[..., AppTest]
@@ -41,6 +46,19 @@ def test_a_preview_is_a_job_on_one_field(open_page: Open, experiment: Experiment
 def test_all_fields_are_a_job_too(open_page: Open, experiment: Experiment, store: JobStore, click: Click) -> None:
     click(open_page("segment", experiment=experiment.name), "Segment all 2 fields")
     assert store.active()[0].params["fields"] is None
+
+
+def test_a_job_says_what_it_waits_for(open_page: Open, experiment: Experiment, store: JobStore, words: Words) -> None:
+    first = store.submit("train", {}, "/somewhere/donor 3")
+    second = store.submit("segment", {}, str(experiment.path))
+    app = open_page("segment", experiment=experiment.name)
+    assert "Waiting for its turn: “Training” in the experiment “donor 3” is under way." in words(app)
+    store.begin(first)
+    store.finish(first, "done")
+    said = words(app.run())
+    assert "Waiting for its turn" not in said
+    assert "Starting …" in said  # its worker loads
+    assert store.get(second).state == "queued"
 
 
 def test_a_finished_preview_stays_beside_the_settings(open_page: Open, experiment: Experiment, segmentation: str, store: JobStore, words: Words) -> None:
@@ -79,9 +97,37 @@ def test_a_model_that_is_not_downloaded_leads_to_the_models_page(open_page: Open
 
 def test_only_the_open_tab_is_computed(open_page: Open, experiment: Experiment, segmentation: str, words: Words) -> None:
     app = open_page("segment", experiment=experiment.name)
-    assert [tab.label for tab in app.tabs] == ["Cells in the picture", "Check and correct", "Fine-tune", "Fields", "Export", "Left out", "How it was made"]
+    assert [tab.label for tab in app.tabs] == [
+        "Cells in the picture",
+        "Check and correct",
+        "Fine-tune",
+        "Fields",
+        "Measurements",
+        "Export",
+        "Left out",
+        "How it was made",
+    ]
     assert not [b for b in app.button if b.label.startswith("Publish")]
     assert "Every field was segmented" in words(open_page("segment", experiment=experiment.name, tab="Left out"))
+
+
+def test_measurements_of_one_field_are_shown(open_page: Open, experiment: Experiment, segmentation: str, words: Words) -> None:
+    assert "There are no measurements" in words(open_page("segment", experiment=experiment.name, tab="Measurements"))
+    write_measurements(experiment.product("segmentations", segmentation).path, experiment)
+    second = experiment.fields()["fov_id"][1]
+    app = open_page("segment", experiment=experiment.name, tab="Measurements", field=second)
+    shown = app.dataframe[0].value
+    assert shown["area_px"].to_list() == [400, 1500]
+    assert shown["area_um2"].to_list() == pytest.approx([169.0, 633.75])
+    assert "fov_id" not in shown
+
+
+def test_the_whole_reason_of_a_field_left_out_can_be_read(open_page: Open, experiment: Experiment, segmentation: str) -> None:
+    reason = "f9.tif: the file is damaged or incomplete (its pixels should end at byte 464128, the file ends at byte 150000). Copy or export it again."
+    rows = typed(pd.DataFrame([{"fov_id": "f9", "file": "images/f9.tif", "error": reason}]), FAILURES)
+    write_csv(experiment.product("segmentations", segmentation).path / "failures.csv", rows)
+    app = open_page("segment", experiment=experiment.name, tab="Left out")
+    assert app.table[0].value.to_dict("records") == [{"Field": "f9", "File": "f9.tif", "What is wrong": reason}]
 
 
 def test_without_a_correction_there_is_nothing_to_publish(open_page: Open, experiment: Experiment, segmentation: str, words: Words) -> None:

@@ -16,7 +16,7 @@ from core.stages.annotating import annotate
 from core.stages.stained import open_stain
 from core.stages.staining import measure_stain
 from core.stain.counting import classes, stained_area
-from core.workspace import Experiment
+from core.workspace import Experiment, publish
 from pages.parts import threshold_bytes
 from pages.parts.threshold_choice import spots_of, spread
 from pages.parts.threshold_tuning import Setting, annotate_settings, proposals, setting_of, told_setting
@@ -55,6 +55,15 @@ def test_measuring_is_a_job_with_what_was_chosen(open_page: Open, experiment: Ex
     assert job.stage == "stain"
     assert job.params["segmentation"] == segmentation
     assert job.params["settings"]["signal"] == "brightfield"
+
+
+def test_a_preview_of_one_field_is_not_what_is_measured(open_page: Open, experiment: Experiment, segmentation: str) -> None:
+    one = experiment.fields()["fov_id"][0]
+    with publish(experiment, "segmentations", "preview", {}, inputs=[{"fov_id": one}]):
+        pass
+    assert experiment.products("segmentations")[0].id == "preview"  # the newest
+    app = open_page("threshold", experiment=experiment.name)
+    assert next(s for s in app.selectbox if s.label == "Outlines of the cells").value == segmentation
 
 
 def test_a_measured_experiment_opens_the_viewer(open_page: Open, stained: Experiment, words: Words) -> None:

@@ -152,6 +152,17 @@ def test_a_page_drawn_while_the_job_waits_shows_the_curves_once_it_runs(open_pag
     assert "Best ROC AUC" in {m.label for m in app.run().metric}
 
 
+def test_a_page_that_was_opened_without_the_job_tells_its_end(open_page: Open, lab: Experiment, begun: str, store: JobStore, words: Words) -> None:
+    id = store.submit("train", {"experiment": str(lab.path), "resume": begun}, str(lab.path))
+    store.begin(id)
+    app = open_page("train", experiment=lab.name)
+    assert app.query_params["job"] == id
+    store.finish(id, "cancelled")
+    said = words(app.run())
+    assert "Training was cancelled." in said
+    assert len([b for b in app.button if b.label == "Resume"]) == 1
+
+
 def test_before_the_first_epoch_it_says_so(open_page: Open, lab: Experiment, store: JobStore, words: Words) -> None:
     id = store.submit("train", {"experiment": str(lab.path), "settings": asdict(QUICK)}, str(lab.path))
     store.begin(id)
