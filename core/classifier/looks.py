@@ -104,9 +104,10 @@ def from_plain(content: Mapping[str, Any]) -> Looks:
     """What ``Looks.plain`` made. ValueError where it is damaged."""
     try:
         arrays = {name: content[name].numpy().astype(np.float32) for name in _ARRAYS}
-        found = Looks(
-            **arrays, **{name: float(content[name]) for name in ("typical", "limit")}, **{name: int(content[name]) for name in ("fields", "held_out")}
-        )
+        numbers = {name: float(content[name]) for name in ("typical", "limit")}
+        counts = {name: int(content[name]) for name in ("fields", "held_out")}
+        values: dict[str, Any] = {**arrays, **numbers, **counts}
+        found = Looks(**values)
         size = len(APPEARANCE)
         whole = [found.mean.shape, found.between.shape, found.within.shape] == [(size,), (size, size), (size, size)]
         sound = whole and all(np.isfinite(one).all() for one in arrays.values()) and float(np.linalg.eigvalsh(found.between).min()) > 0
@@ -129,8 +130,7 @@ def fit_looks(train: ArrayLike, fields: ArrayLike, held: ArrayLike, held_fields:
     -------
     Looks or None
         None where fewer than ``LEAST_FIELDS`` fields of either kind have cells. The covariance between fields is shrunk (Ledoit & Wolf 2004),
-        the limit a bound (Student's t) for the logarithm of the
-        distance of a further field, from the held-out ones.
+        the limit a bound (Student's t) for the logarithm of the distance of a further field, from the held-out ones.
     """
     from scipy.stats import t
     from sklearn.covariance import ledoit_wolf
@@ -144,8 +144,8 @@ def fit_looks(train: ArrayLike, fields: ArrayLike, held: ArrayLike, held_fields:
     between = shrunk * np.outer(scale, scale) + SLACK**2 * np.eye(len(mean))
     within = np.cov(np.concatenate([one - np.median(one, axis=0) for one in known]).T)
     typical = 1 / float(np.mean([1 / len(one) for one in known]))
-    kept = [one.astype(np.float32) for one in (mean, between, within)]  # calibrated as they are kept
-    found = Looks(*kept, typical=typical, limit=1.0, fields=len(known), held_out=len(others))
+    arrays = {name: one.astype(np.float32) for name, one in zip(_ARRAYS, (mean, between, within), strict=True)}  # calibrated as they are kept
+    found = Looks(**arrays, typical=typical, limit=1.0, fields=len(known), held_out=len(others))
     distances = np.array([found.judge(one)[0] for one in others])
     logs = np.log(np.maximum(distances, _TINY))
     reach = float(t.ppf(INSIDE, len(logs) - 1)) * float(logs.std(ddof=1)) * np.sqrt(1 + 1 / len(logs))
