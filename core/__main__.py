@@ -16,7 +16,7 @@ from core.memory import keep_freed_memory
 
 STAIN = ("register", "annotate", "tune")
 MODELS = ("dataset", "train", "evaluate", "compare", "models")
-COMMANDS = ("simulate", "add", "segment", "review", *STAIN, "assess", "report", "sign", *MODELS, "export")
+COMMANDS = ("simulate", "add", "segment", "review", *STAIN, "assess", "report", "sign", "limits", *MODELS, "export")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -18,21 +18,25 @@ def option_name(field: "Field[Any]", renamed: Mapping[str, str] | None = None) -
     return "--" + name.replace("_", "-")
 
 
-def add_options(parser: argparse.ArgumentParser, settings: type, renamed: Mapping[str, str] | None = None) -> None:
-    """Add one option for every field of the dataclass ``settings``; the default is the dataclass's own."""
+def add_options(parser: argparse.ArgumentParser, settings: type, renamed: Mapping[str, str] | None = None, only_given: bool = False) -> None:
+    """Add one option for every field of the dataclass ``settings``; the default is the dataclass's own.
+
+    ``only_given``: an option that is left out leaves nothing in the namespace, so that ``picked`` holds what was said.
+    """
     for field in fields(settings):
         if field.default is MISSING:
             continue
         words = " ".join(t for t in (field.metadata.get("label", ""), field.metadata.get("help", "")) if t)
-        shown = f"{words} (default: {field.default})".replace("%", "%%")
+        shown = f"{words} (default: {'as it is, at first ' if only_given else ''}{field.default})".replace("%", "%%")
+        default = argparse.SUPPRESS if only_given else field.default
         if isinstance(field.default, bool):
-            parser.add_argument(option_name(field, renamed), dest=field.name, action=argparse.BooleanOptionalAction, default=field.default, help=shown)
+            parser.add_argument(option_name(field, renamed), dest=field.name, action=argparse.BooleanOptionalAction, default=default, help=shown)
         else:
             parser.add_argument(
                 option_name(field, renamed),
                 dest=field.name,
                 type=type(field.default),
-                default=field.default,
+                default=default,
                 help=shown,
                 metavar=type(field.default).__name__.upper(),
             )

@@ -145,6 +145,31 @@ ASSESSED_CELLS: Final[Mapping[str, str]] = {
 }
 EXCLUSIONS: Final = ("touches border", "too small", "no contrast")
 
+APPEARANCE: Final[Mapping[str, str]] = {  # of a scored cell in its crop, intensities as the classifier sees them; compared by field, not kept
+    "level": "Float64",  # mean
+    "rim": "Float64",  # mean of its outermost pixels above that of the others, in standard deviations of all
+    "skew": "Float64",
+    "spread": "Float64",  # the other numbers are logarithms: standard deviation,
+    "fine": "Float64",  # and, in units of it, what a Gaussian of 1 px takes away,
+    "middle": "Float64",  # one of 2 px then,
+    "coarse": "Float64",  # one of 4 px then,
+    "grain": "Float64",  # and the noise of its smooth parts
+}
+TRAITS: Final[Mapping[str, tuple[str, str]]] = {  # column of APPEARANCE -> a field with less and with more of it, in words
+    "level": ("cells darker against the field", "cells brighter against the field"),
+    "rim": ("darker rims of the cells", "brighter rims of the cells"),
+    "skew": ("dark spots more marked than bright ones", "bright spots more marked than dark ones"),
+    "spread": ("less contrast in the cells", "more contrast in the cells"),
+    "fine": ("less fine detail", "more fine detail"),
+    "middle": ("less detail", "more detail"),
+    "coarse": ("less coarse structure", "more coarse structure"),
+    "grain": ("smoother surfaces", "grainier surfaces"),
+}
+EXPOSURE: Final[Mapping[str, str]] = {  # of a scored cell in grey values as the camera wrote them; compared by field, not kept
+    "contrast": "Float64",  # 95th less 5th percentile of its bounding box, in share of its median
+    "noise": "Float64",  # of the camera in the smooth parts of the box, in share of its median
+}
+
 UNCERTAIN: Final[Mapping[str, str]] = {  # of a field or a culture
     "n_uncertain": "Int64",  # scored cells within the abstain band around the threshold; they are called all the same
     "fraction_uncertain_low": "Float64",  # senescent fraction if no uncertain cell were senescent,
@@ -176,16 +201,25 @@ ASSESSED_FIELDS: Final[Mapping[str, str]] = {
     "brightness": "Float64",  # medians over the scored cells
     "focus": "Float64",
     "median_area": "Float64",  # of the cells: µm² where the classifier has a pixel size, else px²
+    "contrast": "Float64",
+    "noise": "Float64",
     "training_distance": "Float64",
     "n_unlike": "Int64",  # scored cells with a training_distance above 1
+    "image_distance": "Float64",  # from the training fields; above 1: farther than held-out fields. Empty where the model does not know
+    "image_traits": "str",  # what differs most in such a field, in words of TRAITS, joined by "; "
     "flags": "str",  # those of FLAGS that hold, joined by "; "
 }
 FLAGS: Final[Mapping[str, str]] = {  # what may be wrong with a field, and what that means
     "unlike training": "more cells than chance allows look unlike those that the model learned from",
+    "unusual image": "sharpness, contrast, noise or polarity of the image are unlike those of the training images",
     "blurred": "less fine detail than in the training images",
     "grainy": "more fine detail than in the training images",
     "dark": "darker than the training images",
     "bright": "brighter than the training images",
+    "low contrast": "grey values in and around the cells differ less than in the training images",
+    "high contrast": "grey values in and around the cells differ more than in the training images",
+    "smoothed": "less noise of the camera than in the training images",
+    "noisy": "more noise of the camera than in the training images, as in too little light",
     "sparse": "fewer cells on the area than in the training images",
     "dense": "more cells on the area than in the training images",
     "small cells": "smaller cells than in the training images",
@@ -195,6 +229,8 @@ FLAGS: Final[Mapping[str, str]] = {  # what may be wrong with a field, and what 
 MEASURED_FLAGS: Final[Mapping[str, tuple[str, str]]] = {  # column of ASSESSED_FIELDS -> the flag below and above the training range
     "focus": ("blurred", "grainy"),
     "brightness": ("dark", "bright"),
+    "contrast": ("low contrast", "high contrast"),
+    "noise": ("smoothed", "noisy"),
     "confluence": ("sparse", "dense"),
     "median_area": ("small cells", "large cells"),
 }

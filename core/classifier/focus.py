@@ -25,19 +25,26 @@ def sharpness(crops: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _sharpness(crop: NDArray[np.float32]) -> float:
     mask = crop != 0
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return 0.0
-    box = tuple(slice(max(int(side[0]) - _MARGIN, 0), int(side[-1]) + _MARGIN + 1) for side in (rows, columns))
+    box = cell_box(mask)
     cell, inside = crop[box].astype(np.float32), mask[box]
+    if not inside.any():
+        return 0.0
     spread = float(cell[inside].std(dtype=np.float64))
     if not spread > 1e-6 * max(1.0, float(np.abs(cell).max())):
         return 0.0
-    fine = _smooth(cell, inside, FINE_PX)
-    band = fine - _smooth(cell, inside, COARSE_PX)
+    fine = smooth(cell, inside, FINE_PX)
+    band = fine - smooth(cell, inside, COARSE_PX)
     return float(band[inside].std(dtype=np.float64)) / max(float(fine[inside].std(dtype=np.float64)), 1e-6 * spread)
 
 
-def _smooth(cell: NDArray[np.float32], inside: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
+def cell_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of a crop in which its cell lies, with a margin; none of either where it has no pixels."""
+    sides = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (slice(max(int(one[0]) - _MARGIN, 0), int(one[-1]) + _MARGIN + 1) if len(one) else slice(0, 0) for one in sides)
+    return rows, columns
+
+
+def smooth(cell: NDArray[np.float32], inside: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
+    """The cell blurred by a Gaussian of ``sigma`` px that sees its own pixels only."""
     blurred, weight = (cv2.GaussianBlur(one, (0, 0), sigma) for one in (cell, inside.astype(np.float32)))
     return np.asarray(blurred / np.maximum(weight, 1e-6))

@@ -19,12 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from core.classifier import looks as images
+from core.classifier.ranges import INSIDE, field_ranges
 from core.errors import InputError
 
 AXES: Final = 64
-INSIDE: Final = 0.99  # share of like cells, and of like fields, that count as like
-LEAST_FIELDS: Final = 3  # fewer do not show how fields differ
-SLACK: Final = 0.02  # relative difference of a median that is none, also where all fields were the same
 _TINY: Final = 1e-12
 Floats = NDArray[np.float64]
 
@@ -43,6 +42,7 @@ class Reference:
     held_out: int  # held-out cells that set the limit
     fields: int  # fields behind ``ranges``
     ranges: Mapping[str, tuple[float, float]]  # by quantity: where the median of a like field lies; unknown ones are absent
+    looks: images.Looks | None = None  # what the images look like before any network; None: the file does not say
 
     def distances(self, features: NDArray) -> Floats:
         """Distance of each cell (N, D) to the training cells, in units of ``limit``: (N,). Above 1 is farther than held-out cells lie."""
@@ -51,12 +51,14 @@ class Reference:
     def summary(self) -> dict[str, Any]:
         """The numbers that people and tables need, as plain values."""
         kept = ("beyond", "cells", "held_out", "fields")
-        return {name: getattr(self, name) for name in kept} | {"ranges": {name: list(ends) for name, ends in self.ranges.items()}}
+        looks = {"fields": self.looks.fields, "held_out": self.looks.held_out} if self.looks else None
+        return {name: getattr(self, name) for name in kept} | {"ranges": {name: list(ends) for name, ends in self.ranges.items()}, "looks": looks}
 
     def plain(self) -> dict[str, Any]:
         """Tensors and plain values only, as a classifier file holds them."""
         arrays = {name: torch.from_numpy(np.ascontiguousarray(getattr(self, name))) for name in _ARRAYS}
-        return {**self.summary(), **arrays, "rest": self.rest, "limit": self.limit}
+        looks = self.looks.plain() if self.looks else None
+        return {**self.summary(), **arrays, "rest": self.rest, "limit": self.limit, "looks": looks}
 
 
 _ARRAYS: Final = ("means", "axes", "widths")
@@ -78,7 +80,8 @@ def from_plain(content: Any, features: int) -> Reference:
             raise ValueError(f"wanted finite {name} of shape {shape} in the reference of the training images, found {arrays[name].shape}")
     if not (all(0 < one < np.inf for one in numbers.values()) and (arrays["widths"] > 0).all() and len(arrays["means"])):
         raise ValueError(f"wanted numbers above 0 in the reference of the training images, found {numbers}")
-    values: dict[str, Any] = {**arrays, **numbers, **counts, "ranges": ranges}
+    looks = content.get("looks")  # files of before have none
+    values: dict[str, Any] = {**arrays, **numbers, **counts, "ranges": ranges, "looks": None if looks is None else images.from_plain(looks)}
     return Reference(**values)
 
 
@@ -125,38 +128,6 @@ def fit_reference(train: ArrayLike, classes: ArrayLike, held: ArrayLike, quantit
         fields=len(np.unique(np.asarray(fields))),
         ranges=field_ranges(quantities, fields) | of_fields,
     )
-
-
-def field_ranges(quantities: Mapping[str, ArrayLike], fields: ArrayLike) -> dict[str, tuple[float, float]]:
-    """By quantity: all fields that were seen, and 99 of 100 further ones: (low, high) of the median over the cells of a field.
-
-    The further ones by a prediction interval (Student's t) for the logarithms of the medians; fewer fields make it wider.
-    Quantities that are known in fewer than ``LEAST_FIELDS`` fields, or not above 0, are left out.
-    """
-    names, number = np.unique(np.asarray(fields), return_inverse=True)
-    found = {}
-    for quantity, values in quantities.items():
-        column = np.asarray(values, np.float64)
-        medians = np.array([_median(column[number == k]) for k in range(len(names))])
-        medians = medians[np.isfinite(medians) & (medians > 0)]
-        if len(medians) >= LEAST_FIELDS:
-            found[quantity] = _range(np.log(medians))
-    return found
-
-
-def _median(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else float("nan")
-
-
-def _range(logs: Floats) -> tuple[float, float]:
-    from scipy.stats import t
-
-    n = len(logs)
-    reach = float(t.ppf((1 + INSIDE) / 2, n - 1)) * float(logs.std(ddof=1)) * np.sqrt(1 + 1 / n)
-    middle, reach = float(logs.mean()), max(reach, SLACK)
-    low, high = min(float(logs.min()), middle - reach), max(float(logs.max()), middle + reach)
-    return float(np.exp(low)), float(np.exp(high))
 
 
 def _shrunk_covariance(centred: Floats) -> tuple[Floats, Floats, float]:

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import find_objects
 
 from core.classifier.checkpoint import Checkpoint
+from core.classifier.looks import exposure
 from core.classifier.reference import Reference
 from core.classifier.seen import Seen, learn_reference
+from core.dataset.crops import cut_crops, normalise, scale_intensity
 
-FIELDS = 24  # of each set; at all magnifications of the training
+OUTLINES = 3  # of those of the training: narrow, right, and wide; the widest no segmentation draws throughout
+FIELDS = 48  # of each set; at all magnifications of the training
 
 
 def demo_reference(checkpoint: Checkpoint) -> Reference:
@@ -16,24 +20,43 @@ def demo_reference(checkpoint: Checkpoint) -> Reference:
     from core.recipes.demo_classifier import TRAINING_SEEDS, VALIDATION_SEEDS
 
     first = VALIDATION_SEEDS.start
-    return learn_reference(checkpoint, _seen(TRAINING_SEEDS[:FIELDS]), _seen(range(first, first + FIELDS)))
+    return learn_reference(checkpoint, seen_fields(TRAINING_SEEDS[:FIELDS]), seen_fields(range(first, first + FIELDS)))
 
 
-def _seen(seeds: Sequence[int]) -> Seen:
-    from core.recipes.demo_classifier import FIELD_PIXELS_UM, drawn_field, gather
+def seen_fields(seeds: Sequence[int]) -> Seen:
+    """One simulated field a seed. Magnification and outlines (narrow, right, wide) go round: a segmentation draws all cells of a field alike."""
+    from core.recipes.demo_classifier import FIELD_PIXELS_UM
 
-    cells = gather(seeds, FIELD_PIXELS_UM, True)
-    brightness, confluence = [], []
-    for k, seed in enumerate(seeds):
-        field = drawn_field(seed, FIELD_PIXELS_UM[k % len(FIELD_PIXELS_UM)])[0]
-        ids = field.cells.label[~field.cells.touches_border].to_numpy()
-        mean = np.bincount(field.labels.ravel(), field.phase.ravel()) / np.maximum(np.bincount(field.labels.ravel()), 1)
-        brightness.append(mean[ids] / (2**field.bits - 1))
-        confluence.append(np.full(len(ids), (field.labels > 0).mean()))
+    parts: list[dict[str, np.ndarray]] = [_of_field(seed, FIELD_PIXELS_UM[k % len(FIELD_PIXELS_UM)], k) for k, seed in enumerate(seeds)]
+    together = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+    crops, classes, fields = (together.pop(name) for name in ("crops", "classes", "fields"))
     return Seen(
-        crops=lambda rows: cells.crops[rows].astype(np.float32),
-        rows=np.arange(len(cells)),
-        classes=cells.classes.astype(np.int64),
-        fields=cells.fields,
-        numbers={"brightness": np.concatenate(brightness), "confluence": np.concatenate(confluence), "median_area": cells.areas.astype(float)},
+        crops=lambda rows: crops[rows].astype(np.float32),
+        rows=np.arange(len(classes)),
+        classes=classes,
+        fields=fields,
+        numbers=together,
     )
+
+
+def _of_field(seed: int, pixel_um: float, number: int) -> dict[str, np.ndarray]:
+    """Crops (N, 380, 380) float16, classes, field and numbers of the cells that do not touch the border."""
+    from core.recipes.demo_classifier import CROP_PX, MEAN, PIXEL_UM, SPREAD, drawn_field, outlines
+
+    field, _ = drawn_field(seed, pixel_um)
+    white, variants = 2**field.bits - 1, outlines(field.labels)[:OUTLINES]
+    cells, labels = field.cells[~field.cells.touches_border], variants[number % len(variants)]
+    ids, boxes = cells.label.to_numpy(), find_objects(labels)
+    inside = [field.phase[boxes[one - 1]][labels[boxes[one - 1]] == one].astype(float) for one in ids]
+    contrast, noise = np.array([exposure(field.phase[boxes[one - 1]]) for one in ids]).T
+    image = normalise(scale_intensity(field.phase, "field", white), MEAN, SPREAD)
+    return {
+        "crops": cut_crops(image, labels, ids, CROP_PX, scale=pixel_um / PIXEL_UM).astype(np.float16),
+        "classes": cells.senescent.to_numpy(dtype=np.int64),
+        "fields": np.full(len(ids), seed),
+        "brightness": np.array([one.mean() / white for one in inside]),
+        "contrast": contrast,
+        "noise": noise,
+        "confluence": np.full(len(ids), (labels > 0).mean()),
+        "median_area": np.array([len(one) * pixel_um**2 for one in inside]),
+    }

@@ -9,12 +9,26 @@ from core.report.words import SPACE, count, grouped, interval, percent
 from core.tables import FLAGS, MEASURED_FLAGS
 
 NOT_SAID: Final = "The model's file does not say what its training images looked like, so strange images are not recognised."
-UNLIKE, LEFT_OUT, JOIN = "unlike training", "many left out", "; "
+NOT_SAID_OF_IMAGES: Final = (
+    "The model's file does not say how sharp, noisy and contrasted its training images are (it is an older file, or there were fewer than five fields to learn "
+    "from or to check with), so inverted images and other cameras or microscopes may pass unnoticed."
+)
+UNLIKE, UNUSUAL, LEFT_OUT, JOIN = "unlike training", "unusual image", "many left out", "; "
 NAMED: Final = 4  # fields named in one sentence; the table names the others
-NAMES: Final = {"focus": "Fine detail", "brightness": "Brightness", "confluence": "Confluence", "median_area": "Cell area"}
+NAMES: Final = {
+    "focus": "Fine detail",
+    "brightness": "Brightness",
+    "contrast": "Contrast",
+    "noise": "Noise",
+    "confluence": "Confluence",
+    "median_area": "Cell area",
+}
 _ADVICE: Final = {
     "blurred": "Focus again: a blurred cell loses what tells it apart.",
     "grainy": "Noise looks like this, and so does a sharper lens.",
+    "low contrast": "Check phase ring and condenser.",
+    "smoothed": "Was the image filtered, averaged or compressed?",
+    "noisy": "Give more light or a longer exposure.",
     "small cells": "Check the outlines and the pixel size.",
     "large cells": "Check the outlines and the pixel size.",
 }
@@ -31,7 +45,8 @@ def doubts(settings: Mapping[str, Any], fields: pd.DataFrame) -> list[str]:
     if "learned" in _classifier(settings) and learned_of(settings) is None:
         return [NOT_SAID, *_left_out(fields)]
     learned = learned_of(settings) or {}
-    return [*_unlike(fields, learned), *_out_of_range(settings, fields, learned), *_left_out(fields)]
+    lacking = [NOT_SAID_OF_IMAGES] if learned and not learned.get("looks") and len(fields) else []
+    return [*_unlike(fields, learned), *_unusual(fields), *lacking, *_out_of_range(settings, fields, learned), *_left_out(fields)]
 
 
 def flags_of(row: Mapping[str, Any]) -> list[str]:
@@ -70,6 +85,8 @@ def measure(column: str, value: Any, in_um: bool = False) -> str:
         return "–"
     if column == "median_area":
         return f"{grouped(round(float(value)))}{SPACE}{'µm²' if in_um else 'px²'}"
+    if column == "noise":
+        return f"{100 * value:.1f}{SPACE}%"
     return percent(value) if column != "focus" else f"{value:.2f}"
 
 
@@ -109,6 +126,19 @@ def _unlike(fields: pd.DataFrame, learned: Mapping[str, Any]) -> Iterable[str]:
     yield (
         f"{who}: in {len(found)} of {count(len(fields), 'field')} ({_named(found)}), {grouped(n)} of {count(of, 'cell')} ({percent(n / of)}) lie farther from "
         f"its training cells than cells of its own kind do ({expected} would be usual){middle}. Its calls there are guesses until a stain has confirmed them."
+    )
+
+
+def _unusual(fields: pd.DataFrame) -> Iterable[str]:
+    found = _flagged(fields, UNUSUAL)
+    if found.empty:
+        return
+    traits = list(dict.fromkeys(found["image_traits"].fillna("").replace("", pd.NA).dropna()))
+    said = f": {' / '.join(traits[:NAMED])}" if traits else ""
+    where, far = f"{len(found)} of {count(len(fields), 'field')} ({_named(found)})", found["image_distance"].max()
+    yield (
+        f"Unusual images in {where}{said}. They lie up to {far:.1f} times as far from the training images as like ones do. "
+        "Check focus, light, phase ring and file format; calls on such images are not to be relied on."
     )
 
 

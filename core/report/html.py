@@ -16,7 +16,7 @@ from core.errors import InputError
 from core.report import words
 from core.report.cautions import cautions
 from core.report.doubts import quality_section
-from core.report.overlay import OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT, jpeg, shrunk
+from core.report.overlay import OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT, OUTLINE_UNCERTAIN, jpeg, shrunk
 from core.report.sections import Sections, section_context
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, EXCLUSIONS, FAILURES, REPORTED_SAMPLES, typed
 
@@ -25,7 +25,12 @@ _LONGEST_PX, _SHORTEST_PX = 1000, 400  # bounds of the longer side of a picture
 _GOOD, _FAIR = 82, 60  # JPEG qualities: where there is room, and where there is not
 _OPEN_FIELDS = 12  # with more fields than this, the pictures of each culture are folded away
 _OF_A_MODEL = ("name", "licence", "summary", "sha256")
-_LEGEND = {"senescent": OUTLINE_SENESCENT, "not senescent": OUTLINE_NOT_SENESCENT, "not scored": OUTLINE_NOT_SCORED}
+_LEGEND = {
+    "senescent": OUTLINE_SENESCENT,
+    "not senescent": OUTLINE_NOT_SENESCENT,
+    "uncertain: near the threshold, called either way": OUTLINE_UNCERTAIN,
+    "not scored": OUTLINE_NOT_SCORED,
+}
 
 
 def html_report(

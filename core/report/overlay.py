@@ -11,6 +11,8 @@ SENESCENT, NOT_SENESCENT, NOT_SCORED = "#D55E00", "#0072B2", "#8A8A8A"
 
 OUTLINE_SENESCENT, OUTLINE_NOT_SENESCENT, OUTLINE_NOT_SCORED = "#FF7A1A", "#35A7F0", "#DDDDDD"
 """The same hues, brightened to stand out from a grey phase-contrast image."""
+OUTLINE_UNCERTAIN = "#F0E442"
+"""Of cells near the decision threshold, whatever they are called: the yellow of the same palette."""
 
 _SIZE_OF_2_PX = 1024  # larger images get thicker outlines, so that they still show when scaled to the screen
 
@@ -25,8 +27,8 @@ def overlay(image: np.ndarray, labels: np.ndarray, calls: pd.DataFrame) -> np.nd
     labels : ndarray of int, shape (Y, X)
         0 is background, any other number a cell; gaps between numbers are fine.
     calls : DataFrame
-        ``label``, ``senescent`` (1, 0 or unknown) and ``excluded``. A cell that is excluded, unknown or not listed is
-        drawn as not scored.
+        ``label``, ``senescent`` (1, 0 or unknown), ``excluded`` and, where it is known, ``uncertain`` (1: near the threshold, in a
+        colour of its own). A cell that is excluded, unknown or not listed is drawn as not scored.
 
     Returns
     -------
@@ -101,13 +103,17 @@ def _compact(labels: np.ndarray) -> np.ndarray:
 
 def _colours(labels: np.ndarray, calls: pd.DataFrame) -> np.ndarray:
     """Colour (uint8, shape (N, 3)) of the call of each label."""
-    palette = np.array([_rgb(colour) for colour in (OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT)], dtype=np.uint8)
+    colours = (OUTLINE_NOT_SCORED, OUTLINE_NOT_SENESCENT, OUTLINE_SENESCENT, OUTLINE_UNCERTAIN)
+    palette = np.array([_rgb(colour) for colour in colours], dtype=np.uint8)
     scored = calls[~calls["excluded"].fillna(False).astype(bool) & calls["senescent"].notna()].sort_values("label")
     if scored.empty:
         return np.broadcast_to(palette[0], (labels.size, 3))
     known = scored["label"].to_numpy(dtype=np.int64)
     place = np.minimum(np.searchsorted(known, labels), known.size - 1)
-    kind = np.where(known[place] == labels, 1 + scored["senescent"].to_numpy(dtype=np.int64)[place], 0)
+    kinds = 1 + scored["senescent"].to_numpy(dtype=np.int64)
+    if "uncertain" in scored:
+        kinds[scored["uncertain"].fillna(0).to_numpy(dtype=np.int64) == 1] = 3
+    kind = np.where(known[place] == labels, kinds[place], 0)
     return palette[kind]
 
 

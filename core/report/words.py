@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from core.settings import AcceptanceLimits
+
 SPACE = "\u00a0"  # no-break: a number stays with its unit, and a search for "34 %" finds it
 THIN = "\u202f"  # narrow no-break, between groups of digits
 UNNAMED = "(unnamed culture)"
@@ -60,6 +62,14 @@ def grouped(number: Any) -> str:
 def plain(value: Any) -> str:
     """A number in short, a text as it is, unknown as nothing."""
     return "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def limits_words(limits: AcceptanceLimits) -> str:
+    """A laboratory's acceptance limits in one line."""
+    return (
+        f"pass up to {percent(limits.pass_up_to)}, fail from {percent(limits.fail_from)}, interval up to {points(limits.widest_interval)} points wide, "
+        f"at least {limits.fewest_cells} scored cells in {count(limits.fewest_fields, 'field')}, negative control up to {percent(limits.control_up_to)}"
+    )
 
 
 def culture(row: Mapping[str, Any]) -> str:

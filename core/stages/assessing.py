@@ -17,8 +17,9 @@ from core.report import jpeg, overlay, read_csv, write_csv
 from core.settings import AssessSettings, ReportSettings, SegmentSettings
 from core.stages.assessed import NOTES, OVERLAYS, Assessed
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
+from core.stages.imaging import image_looks
 from core.stages.reporting import gather, write_results
-from core.stages.scoring import Scorer, decision_threshold
+from core.stages.scoring import SCORED, Scorer, decision_threshold
 from core.stages.segmenting import note_engine, segment
 from core.statistics import field_table, sample_table
 from core.statistics.quality import with_doubts, with_quality
@@ -146,9 +147,11 @@ def _write_results(experiment: Experiment, segmentation: Product, scorer: Scorer
     parts = sorted((folder / "parts").glob("*.csv"))
     described = experiment.fields().merge(read_csv(segmentation.path / "fields.csv", SEGMENTED_FIELDS), on="fov_id")
     order = {fov_id: i for i, fov_id in enumerate(described["fov_id"])}
-    cells = pd.concat([read_csv(file, ASSESSED_CELLS) for file in sorted(parts, key=lambda p: order.get(p.stem, -1))], ignore_index=True)
+    scored = pd.concat([read_csv(file, SCORED) for file in sorted(parts, key=lambda p: order.get(p.stem, -1))], ignore_index=True)
     described = described[described["fov_id"].isin([p.stem for p in parts])]
-    reference = scorer.checkpoint.reference
+    reference, cells = scorer.checkpoint.reference, scored[list(ASSESSED_CELLS)]
+    looks = image_looks(reference, scored)
+    described = described.drop(columns=looks.columns.drop("fov_id"), errors="ignore").merge(looks, on="fov_id", how="left")
     fields = with_quality(field_table(cells, described), cells, reference.summary() if reference else None, scorer.checkpoint.pixel_size_um)
     samples = with_doubts(sample_table(fields, bootstrap=scorer.settings.bootstrap, seed=scorer.settings.seed), fields)
     failures = read_csv(folder / "failures.csv", FAILURES)

@@ -7,17 +7,19 @@ import pandas as pd
 
 from core.classifier.checkpoint import Checkpoint
 from core.classifier.focus import sharpness
+from core.classifier.looks import appearance, exposure
 from core.classifier.speed import PacedClassifier, checked_precision
-from core.dataset.crops import iterate_crops, normalise, scale_intensity
+from core.dataset.crops import bounding_boxes, iterate_crops, normalise, scale_intensity
 from core.fields import FieldOfView
 from core.images import Picture, full_scale, grey
 from core.progress import Progress
 from core.settings import AssessSettings
 from core.statistics.quality import is_uncertain
-from core.tables import ASSESSED_CELLS, typed
+from core.tables import APPEARANCE, ASSESSED_CELLS, EXPOSURE, typed
 
 BATCH = 8
 SCORES = ("senescence_probability", "senescent", "uncertain", "focus", "training_distance")  # columns that only a scored cell has
+SCORED = {**ASSESSED_CELLS, **APPEARANCE, **EXPOSURE}  # of one field; what describes its image stays out of the product's table
 
 
 def decision_threshold(settings: AssessSettings, checkpoint: Checkpoint) -> float:
@@ -38,7 +40,7 @@ class Scorer:
         self.threshold = decision_threshold(self.settings, self.checkpoint)
 
     def score(self, fov: FieldOfView, picture: Picture, labels: np.ndarray, cells: pd.DataFrame, progress: Progress) -> pd.DataFrame:
-        """One row a cell (tables.ASSESSED_CELLS) of the field ``fov``.
+        """One row a cell (``SCORED``) of the field ``fov``.
 
         ``cells`` is the segmentation's cell table of this field, ``labels`` its int32 (Y, X) label image.
         """
@@ -50,14 +52,16 @@ class Scorer:
         table["exclusion_reason"] = self._reasons(table, variance, float(np.abs(image).max()))
         table["excluded"] = table["exclusion_reason"] != ""
         scored = table["exclusion_reason"].to_numpy() == ""
-        for column in SCORES:
-            table[column] = pd.array([pd.NA] * len(table), dtype=ASSESSED_CELLS[column])
+        self._note_depth(picture)
+        for column in (*SCORES, *APPEARANCE, *EXPOSURE):
+            table[column] = pd.array([pd.NA] * len(table), dtype=SCORED[column])
         if scored.any():
             ids = table.loc[scored, "label"].to_numpy(dtype=np.int64)
             found = self._scores(image, full_scale(picture), labels, ids, self._scale(pixel_size), progress)
+            found |= _exposure(image, labels, ids)
             for column, values in found.items():
                 table.loc[scored, column] = values
-        return typed(table[list(ASSESSED_CELLS)], ASSESSED_CELLS)
+        return typed(table[list(SCORED)], SCORED)
 
     def _described(self, fov: FieldOfView, cells: pd.DataFrame, pixel_size: float | None) -> pd.DataFrame:
         table = cells.reset_index(drop=True).copy()
@@ -93,22 +97,23 @@ class Scorer:
         return pixel_size / trained
 
     def _scores(self, image: np.ndarray, full: float, labels: np.ndarray, ids: np.ndarray, scale: float, progress: Progress) -> dict[str, np.ndarray]:
-        """The columns ``SCORES`` of the cells ``ids``; without a reference in the classifier's file there is no training distance."""
+        """The columns ``SCORES`` and ``APPEARANCE`` of the cells ``ids``; without a reference in the classifier's file there is no training distance."""
         scaled = scale_intensity(image, self.checkpoint.intensity, full)
         normal = normalise(scaled, *self._statistics(scaled, labels, ids))
         reference, parts, done = self.checkpoint.reference, list[tuple[np.ndarray, ...]](), 0
         for crops in iterate_crops(normal, labels, ids, self.checkpoint.crop_px, scale=scale, batch=BATCH):
             progress(done, len(ids), f"cell {done} of {len(ids)} scored")
             probability, features = self.classifier.predict_with_features(crops)
-            parts.append((probability, sharpness(crops), *([reference.distances(features)] if reference else [])))
+            parts.append((probability, sharpness(crops), appearance(crops), *([reference.distances(features)] if reference else [])))
             done += len(crops)
-        probability, focus, *distance = (np.concatenate(one) for one in zip(*parts, strict=True))
+        probability, focus, looks, *distance = (np.concatenate(one) for one in zip(*parts, strict=True))
         return {
             "senescence_probability": probability,
             "senescent": (probability >= self.threshold).astype(int),
             "uncertain": is_uncertain(probability, self.threshold, self.settings.uncertain).astype(int),
             "focus": focus,
             **({"training_distance": distance[0]} if distance else {}),
+            **dict(zip(APPEARANCE, looks.T, strict=True)),
         }
 
     def _statistics(self, scaled: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
@@ -124,9 +129,25 @@ class Scorer:
         inside = scaled[wanted[labels]]
         return float(inside.mean(dtype=np.float64)), float(max(inside.std(dtype=np.float64), 1e-6))
 
+    def _note_depth(self, picture: Picture) -> None:
+        """A dark image of 12 bits whose file does not say so looks like a bright one of 10."""
+        if not picture.bits:
+            self.note("Some images are floating point, which does not say what white is: whether they are dark or bright cannot be told.")
+        elif picture.bits_guessed and picture.bits < 8 * picture.pixels.dtype.itemsize:
+            self.note(
+                f"The bit depth of some images is a guess from their largest value ({picture.bits} bit): a dark image then passes for a bright one of fewer "
+                "bits. Where exposure matters, save images with their bit depth (OME-TIFF, or the microscope's own format)."
+            )
+
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _exposure(image: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns ``EXPOSURE`` of the cells ``ids``."""
+    found = [exposure(image[top : bottom + 1, left : right + 1]) for top, left, bottom, right in bounding_boxes(labels, ids)]
+    return dict(zip(EXPOSURE, np.array(found).T, strict=True))
 
 
 def _moments(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

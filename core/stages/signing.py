@@ -5,6 +5,7 @@ version of the limits. Every entry carries the hash of the one before it (``core
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
@@ -36,17 +37,26 @@ def limits_history() -> pd.DataFrame:
 
 def current_limits() -> tuple[AcceptanceLimits | None, int | None]:
     """The limits that hold now, and their version; (None, None) before anybody saved some."""
-    known = limits_log().entries()
-    if not known:
-        return None, None
+    known = versions_of_limits()
+    return (known[-1][0], int(known[-1][1]["number"])) if known else (None, None)
+
+
+def versions_of_limits() -> list[tuple[AcceptanceLimits, dict[str, Any]]]:
+    """Every version of the limits with its entry in the log, oldest first."""
     names = {one.name for one in fields(AcceptanceLimits)}
-    return settings_from(AcceptanceLimits, {key: value for key, value in known[-1].items() if key in names}), int(known[-1]["number"])
+    return [(settings_from(AcceptanceLimits, {key: value for key, value in entry.items() if key in names}), entry) for entry in limits_log().entries()]
 
 
 def save_limits(limits: AcceptanceLimits, name: str, comment: str = "") -> dict[str, Any]:
     """Add a version of the limits. InputError for limits that make no sense together, no name, or a log that somebody changed."""
     checked_limits(settings_from(AcceptanceLimits, asdict(limits)))
     return limits_log().add({"name": _person(name), "comment": _plain(comment), **asdict(limits)})
+
+
+def change_limits(changes: Mapping[str, Any], name: str, comment: str = "") -> dict[str, Any]:
+    """Add a version in which only ``changes`` (names of AcceptanceLimits) differ from the one that holds now. Errors as ``save_limits``."""
+    now = current_limits()[0] or AcceptanceLimits()
+    return save_limits(settings_from(AcceptanceLimits, {**asdict(now), **changes}), name, comment)
 
 
 def signoff_log(experiment: Experiment, assessment: str) -> AuditLog:

@@ -61,7 +61,7 @@ def _write_images(experiment: Experiment, row: dict[str, Any], field: Any) -> di
     for kind, pixels in (("phase", field.phase), ("stain", field.stain), ("colour", field.colour)):
         if pixels is not None:
             named[kind] = f"images/{row['fov_id']}_{kind}.tif"
-            write_image(experiment.path / named[kind], pixels, row["pixel_size_um"])
+            write_image(experiment.path / named[kind], pixels, row["pixel_size_um"], field.bits if pixels.ndim == 2 else None)
     return named
 
 

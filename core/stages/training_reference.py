@@ -7,6 +7,7 @@ import numpy as np
 from core.dataset.numbers import mean_exposures
 from core.progress import Progress
 from core.stages.datasets import OpenDataset
+from core.tables import EXPOSURE
 
 if TYPE_CHECKING:
     from core.classifier.checkpoint import Checkpoint
@@ -33,5 +34,19 @@ def _seen(dataset: OpenDataset, split: str) -> "Seen":
         rows=rows,
         classes=dataset.classes[rows],
         fields=(cells["experiment"] + "/" + cells["fov_id"]).to_numpy(dtype=object),
-        numbers={**numbers, "brightness": mean_exposures(dataset.crops.index[rows])},
+        numbers={**numbers, "brightness": mean_exposures(dataset.crops.index[rows]), **_exposures(dataset, rows)},
     )
+
+
+def _exposures(dataset: OpenDataset, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """``tables.EXPOSURE`` of the cells ``rows``. Unknown where no surroundings are stored, or more than the bounding box; noise also where
+    the cell was resampled."""
+    from core.classifier.looks import exposure
+
+    found = np.full((len(rows), len(EXPOSURE)), np.nan)
+    for k, row in enumerate(rows):
+        index, (pixels, _) = dataset.crops.index[row], dataset.crops.stored(row)
+        if index["masked"] and np.isfinite(index["confluence"]):
+            contrast, noise = exposure(pixels)
+            found[k] = contrast, noise if pixels.dtype.kind == "u" else np.nan
+    return dict(zip(EXPOSURE, found.T, strict=True))

@@ -11,7 +11,7 @@ from core.tables import ASSESSED_FIELDS, ASSESSED_SAMPLES, MEASURED_FLAGS, UNCER
 CHANCE: Final = 0.01  # share of like fields that are flagged as unlike the training cells
 ALIKE: Final = 0.1  # correlation of two cells of one field, as in the intervals (posterior.CORRELATION_PRIOR)
 MOST_LEFT_OUT: Final = 0.5
-UNLIKE, LEFT_OUT, JOIN = "unlike training", "many left out", "; "
+UNLIKE, UNUSUAL, LEFT_OUT, JOIN = "unlike training", "unusual image", "many left out", "; "
 
 
 def is_uncertain(probabilities: np.ndarray, threshold: float, width: float) -> np.ndarray:
@@ -25,7 +25,7 @@ def with_quality(fields: pd.DataFrame, cells: pd.DataFrame, learned: Mapping[str
     Parameters
     ----------
     fields, cells : DataFrame
-        ``tables.ASSESSED_FIELDS`` with its counts, and ``tables.ASSESSED_CELLS``.
+        ``tables.ASSESSED_FIELDS`` with its counts (and its ``image_distance``, where that is known), and ``tables.ASSESSED_CELLS``.
     learned : mapping, optional
         What the classifier's training images looked like: ``beyond``, the share of like cells with a training distance above 1,
         and ``ranges``, by column of ``tables.MEASURED_FLAGS`` and for ``training_distance``. None: the classifier does not say; then nothing is unlike.
@@ -112,6 +112,8 @@ def _flags(row: Mapping[str, Any], learned: Mapping[str, Any]) -> list[str]:
         or (not pd.isna(row["training_distance"]) and row["training_distance"] > farthest)
     ):
         found.append(UNLIKE)
+    if not pd.isna(row["image_distance"]) and row["image_distance"] > 1:
+        found.append(UNUSUAL)
     for column, (below, above) in MEASURED_FLAGS.items():
         low, high = ranges.get(column, (-np.inf, np.inf))
         value = row[column]

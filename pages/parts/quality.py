@@ -24,4 +24,9 @@ def usual_ranges(settings: Mapping[str, Any]) -> None:
             f"farther than cells of {count(learned['held_out'], 'validation cell')} lie from the {count(learned['cells'], 'training cell')}; "
             f"{percent(learned['beyond'])} of like cells do."
         )
+        if looks := learned.get("looks"):
+            st.caption(
+                "An image is unusual where sharpness, contrast, noise and polarity of its cells, all together, lie farther from "
+                f"{count(looks['fields'], 'training field')} than those of like fields do, as {count(looks['held_out'], 'held-out field')} show."
+            )
         st.markdown("\n".join(f"- **{flag}**: {meaning}" for flag, meaning in FLAGS.items()))

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
-from core.report.words import count, percent, points
+from core.report.words import limits_words
 from core.settings import AcceptanceLimits
 from core.stages.signing import NEEDS_COMMENT, current_limits, limits_history, problems, save_limits, sign, signoffs, standing
 from core.tables import SIGNOFF_DECISIONS
@@ -83,11 +83,7 @@ def _limits() -> None:
     limits, version = current_limits()
     st.markdown("**Acceptance limits of this laboratory**")
     if limits:
-        st.caption(
-            f"Version {version}: pass up to {percent(limits.pass_up_to)}, fail from {percent(limits.fail_from)}, interval up to "
-            f"{points(limits.widest_interval)} points wide, at least {limits.fewest_cells} scored cells in {count(limits.fewest_fields, 'field')}, "
-            f"negative control up to {percent(limits.control_up_to)}."
-        )
+        st.caption(f"Version {version}: {limits_words(limits)}.")
     else:
         st.caption("None are set yet, so no culture gets a verdict.")
     with st.expander("Change the limits" if limits else "Set limits", icon=":material/rule:"):

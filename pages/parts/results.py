@@ -55,6 +55,10 @@ LABELS = {
     "excluded_fraction": "Share left out",
     "brightness": "Brightness",
     "focus": "Fine detail",
+    "contrast": "Contrast",
+    "noise": "Noise",
+    "image_distance": "Image, distance from training",
+    "image_traits": "Image, what differs",
     "median_area": "Median cell area",
     "diameter_px": "Diameter (px)",
 }

@@ -38,9 +38,9 @@ SCRIPTS = (  # one module, in this order
     "viewer.js",
 )
 
-NOT_SENESCENT, SENESCENT, NOT_SCORED = 0, 1, 2
+NOT_SENESCENT, SENESCENT, UNCERTAIN, NOT_SCORED = 0, 1, 2, 3
 Legend = tuple[tuple[str, str], ...]
-CALLS: Legend = (("Not senescent", "#56B4E9"), ("Senescent", "#FF7F2A"), ("Not scored", "#B4B4B4"))
+CALLS: Legend = (("Not senescent", "#56B4E9"), ("Senescent", "#FF7F2A"), ("Uncertain, called either way", "#F0E442"), ("Not scored", "#B4B4B4"))
 """Names and colours of the classes: told apart by colour-blind eyes, on the dark and the bright parts of a picture."""
 PLAIN: Legend = (("Cells", "#FFD54F"),)
 SUSPICIOUS: Legend = (("Suspicious", "#FF7F2A"), ("Other cells", "#56B4E9"))
@@ -148,15 +148,22 @@ def field_tile(
 
 
 def call_colours(cells: pd.DataFrame) -> dict[int, int]:
-    """Label -> class of ``CALLS``, from ``label`` and ``senescent`` (unknown where the cell was not scored)."""
-    calls = cells["senescent"].fillna(NOT_SCORED).astype(int)
+    """Label -> class of ``CALLS``, from ``label``, ``senescent`` (unknown where the cell was not scored) and, where it is known, ``uncertain``."""
+    calls = cells["senescent"].fillna(NOT_SCORED).astype(int).mask(_uncertain(cells), UNCERTAIN)
     return dict(zip(cells["label"].astype(int), calls, strict=True))
 
 
 def call_texts(cells: pd.DataFrame) -> dict[int, str]:
-    """Label -> "probability 0.87", or why the cell was not scored."""
-    rows = zip(cells["label"].astype(int), cells["senescence_probability"], cells["exclusion_reason"], strict=True)
-    return {label: str(reason) if pd.isna(p) else f"probability {p:.2f}" for label, p, reason in rows}
+    """Label -> "probability 0.87", with the call where the colour does not say it, or why the cell was not scored."""
+    called = cells["senescent"].map({1: ", called senescent", 0: ", called not senescent"}).where(_uncertain(cells), "")
+    rows = zip(cells["label"].astype(int), cells["senescence_probability"], cells["exclusion_reason"], called, strict=True)
+    return {label: str(reason) if pd.isna(p) else f"probability {p:.2f}{call}" for label, p, reason, call in rows}
+
+
+def _uncertain(cells: pd.DataFrame) -> "pd.Series[bool]":
+    """Scored cells near the threshold; none in assessments that do not say."""
+    marked = cells["uncertain"] if "uncertain" in cells else pd.Series(0, index=cells.index)
+    return marked.fillna(0).astype(int).eq(1) & cells["senescent"].notna()
 
 
 def cell_viewer(

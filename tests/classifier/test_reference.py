@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.classifier.reference import AXES, LEAST_FIELDS, Reference, field_ranges, fit_reference, from_plain
+from core.classifier.ranges import LEAST_FIELDS, field_ranges
+from core.classifier.reference import AXES, Reference, fit_reference, from_plain
 from core.errors import InputError
 
 D = 120

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from core.report.cautions import cautions
-from core.report.doubts import NOT_SAID, doubts, flags_of, measured_range, quality_section, uncertain_words
+from core.report.doubts import NOT_SAID, NOT_SAID_OF_IMAGES, doubts, flags_of, measured_range, quality_section, uncertain_words
 from core.tables import ASSESSED_FIELDS, FLAGS, typed
 
 LEARNED = {
@@ -15,7 +15,8 @@ LEARNED = {
     "cells": 900,
     "held_out": 300,
     "fields": 24,
-    "ranges": {"focus": [0.31, 0.72], "median_area": [900.0, 4100.0], "confluence": [0.1, 1.3]},
+    "ranges": {"focus": [0.31, 0.72], "median_area": [900.0, 4100.0], "confluence": [0.1, 1.3], "noise": [0.008, 0.03]},
+    "looks": {"fields": 24, "held_out": 20},
 }
 
 
@@ -67,6 +68,28 @@ def test_a_model_that_does_not_say_what_it_learned_is_said_so() -> None:
     ]
 
 
+def test_unusual_images_are_said_with_what_differs() -> None:
+    odd = fields(
+        "unusual image", "unusual image; dark", "", image_distance=[1.2, 3.0, 0.4], image_traits=["less noise", "cells brighter against the field", ""]
+    )
+    said = doubts(settings(), odd)[0]
+    assert said.startswith("Unusual images in 2 of 3 fields (f0, f1): less noise / cells brighter against the field. They lie up to 3.0 times as far")
+
+
+def test_noise_and_contrast_come_with_their_numbers() -> None:
+    [said] = doubts(settings(), fields("noisy", noise=0.051))
+    assert (
+        "More noise of the camera than in the training images, as in too little light: 1 of 1 field (f0), noise 5.1\u00a0%; usual is 0.8 to 3.0\u00a0%." in said
+    )
+
+
+def test_a_file_of_before_images_were_described_is_said_so() -> None:
+    old = {key: value for key, value in LEARNED.items() if key != "looks"}
+    assert doubts(settings(old), fields("")) == [NOT_SAID_OF_IMAGES]
+    assert doubts(settings(old | {"looks": None}), fields("")) == [NOT_SAID_OF_IMAGES]
+    assert doubts(settings(old), fields()) == []
+
+
 def test_long_lists_are_cut() -> None:
     [said] = doubts(settings(), fields(*["many left out"] * 9))
     assert "(f0, f1, f2, f3 and 5 more)" in said
@@ -88,8 +111,8 @@ def test_a_share_is_at_most_all() -> None:
 def test_the_section_of_the_report() -> None:
     found = quality_section(settings(), fields("blurred"))
     assert found is not None
-    assert found["usual"] == ["0.31 to 0.72", "", "10 to 100\u00a0%", "900 to 4\u202f100\u00a0µm²"]
-    assert found["rows"][0]["measures"] == ["0.50", "40\u00a0%", "30\u00a0%", "2\u202f000\u00a0µm²"]
+    assert found["usual"] == ["0.31 to 0.72", "", "", "0.8 to 3.0\u00a0%", "10 to 100\u00a0%", "900 to 4\u202f100\u00a0µm²"]
+    assert found["rows"][0]["measures"] == ["0.50", "40\u00a0%", "–", "–", "30\u00a0%", "2\u202f000\u00a0µm²"]
     assert quality_section({}, fields("")) is None
 
 

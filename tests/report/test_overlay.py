@@ -10,6 +10,7 @@ from core.report.overlay import (
     OUTLINE_NOT_SCORED,
     OUTLINE_NOT_SENESCENT,
     OUTLINE_SENESCENT,
+    OUTLINE_UNCERTAIN,
     inner_outline,
     jpeg,
     outline_px,
@@ -38,6 +39,27 @@ def test_each_cell_has_the_colour_of_its_call():
     assert picture.dtype == np.uint8
     colours = [hex_of(picture[5, 10 * i + 5]) for i in range(4)]
     assert colours == [OUTLINE_SENESCENT, OUTLINE_NOT_SENESCENT, OUTLINE_NOT_SCORED, OUTLINE_NOT_SCORED]
+
+
+def test_a_cell_near_the_threshold_has_a_colour_of_its_own_whatever_it_is_called():
+    labels = squares(7, 900, 3, 12)
+    calls = CALLS.assign(uncertain=pd.array([1, 1, 1], dtype="Int64"))
+    picture = overlay(np.zeros(labels.shape, np.float32), labels, calls)
+    colours = [hex_of(picture[5, 10 * i + 5]) for i in range(4)]
+    assert colours == [OUTLINE_UNCERTAIN, OUTLINE_UNCERTAIN, OUTLINE_NOT_SCORED, OUTLINE_NOT_SCORED]
+    unknown = CALLS.assign(uncertain=pd.array([None, 0, None], dtype="Int64"))
+    np.testing.assert_array_equal(overlay(picture[..., 0], labels, unknown), overlay(picture[..., 0], labels, CALLS))
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2)."""
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return float(np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722))
+
+
+def test_colours_of_calls_differ_in_brightness_too():
+    light = [luminance(one) for one in (OUTLINE_SENESCENT, OUTLINE_NOT_SENESCENT)]
+    assert all(luminance(OUTLINE_UNCERTAIN) + 0.05 > 1.8 * (one + 0.05) for one in light)
 
 
 def test_outline_lies_inside_its_cell_and_leaves_the_rest_alone():

@@ -23,7 +23,7 @@ from core.report.doubts import NOT_SAID
 from core.settings import AssessSettings, SegmentSettings
 from core.stages.adding import Addition, add
 from core.stages.assessing import assess
-from core.statistics.quality import more_than_chance
+from core.statistics.quality import UNUSUAL, more_than_chance
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES
 from core.workspace import Experiment, read_json
 
@@ -110,6 +110,31 @@ def test_strange_fields_are_flagged_and_like_ones_are_not(tmp_path: Path, knowin
     assert cells.loc[~cells["excluded"], ["focus", "brightness", "training_distance"]].notna().all(axis=None)
     learned = read_json(made / "settings.json")["models"]["classifier"]["learned"]
     assert (learned["fields"], learned["held_out"]) == (12, 6 * labels().max())
+    assert learned["looks"] == {"fields": 6, "held_out": 6}
+    assert not {"spread", "grain"} & set(cells)  # what describes an image is of its field
+
+
+def test_images_that_a_network_does_not_find_strange_are_unusual(tmp_path: Path, knowing: Path) -> None:
+    """White on black, and filtered: neither needs to lie far in the features before the last layer."""
+    strange = {"inverted": 0.8 - field(201), "filtered": field(202, blur=1.0)}
+    made = assessed(experiment(tmp_path, {**{f"like{k}": field(300 + k) for k in range(4)}, **strange}), knowing)
+    fields = read_csv(made / "fields.csv", ASSESSED_FIELDS).set_index("fov_id")
+    assert fields["image_distance"].notna().all()
+    assert [UNUSUAL in flags for flags in fields["flags"]] == [distance > 1 for distance in fields["image_distance"]]
+    assert list(fields["image_distance"] > 1) == [False] * 4 + [False, True]  # this texture has no polarity
+    assert "less" in fields["image_traits"]["filtered"]
+    assert "Unusual images in 1 of 6 fields (filtered)" in unescape((made / "report.html").read_text(encoding="utf-8"))
+    assert fields[["contrast", "noise"]].gt(0).all(axis=None)
+
+
+def test_a_guessed_bit_depth_is_said(tmp_path: Path, knowing: Path) -> None:
+    dark = np.rint(0.05 * field(1) * WHITE).astype(np.uint16)
+    write_image(tmp_path / "dark.tif", dark, 1.0)
+    write_labels(tmp_path / "dark_labels.tif", labels())
+    add(tmp_path / "exp", Addition(phase=[str(tmp_path / "dark.tif")], labels=[str(tmp_path / "dark_labels.tif")]))
+    (product,) = Experiment(tmp_path / "exp").products("segmentations")
+    made = assessed((tmp_path / "exp", product.id), knowing)
+    assert "a guess from their largest value (12 bit)" in unescape((made / "report.html").read_text(encoding="utf-8"))
 
 
 def test_like_fields_are_flagged_about_as_rarely_as_stated(knowing: Path) -> None:

@@ -152,3 +152,56 @@ def test_on_the_command_line(assessed: Experiment, capsys: pytest.CaptureFixture
     file.write_bytes(file.read_bytes().replace(b"approved", b"rejected"))
     assert main(["sign", folder]) == 2
     assert "Entry 1 was changed" in capsys.readouterr().err
+
+
+def test_limits_are_set_and_shown_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SENESCOPE_WORKSPACE", str(tmp_path))
+    assert main(["limits"]) == 0
+    assert "No acceptance limits are set" in capsys.readouterr().err
+    assert main(["limits", "--pass-up-to", "0.1", "--fewest-fields", "5", "--name", "Q.  Head", "--comment", "first"]) == 0
+    assert current_limits() == (AcceptanceLimits(pass_up_to=0.1, fewest_fields=5), 1)
+    assert main(["limits", "--fail-from", "0.3", "--name", "Bo"]) == 0
+    assert current_limits() == (AcceptanceLimits(pass_up_to=0.1, fewest_fields=5, fail_from=0.3), 2)  # what was not named stays
+    capsys.readouterr()
+    assert main(["limits"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.strip() == str(limits_log().file.path)
+    first, second = shown.err.strip().splitlines()
+    assert (first.startswith("1. "), second.startswith("2. ")) == (True, True)
+    assert "Q. Head: pass up to 10\u00a0%, fail from 40\u00a0%" in first
+    assert "in 5 fields" in first
+    assert "(first)" in first
+    assert "Bo: pass up to 10\u00a0%, fail from 30\u00a0%" in second
+    assert limits_history()["name"].tolist() == ["Q. Head", "Bo"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--pass-up-to", "0.1"], "name of a person"),
+        (["--pass-up-to", "0.5", "--name", "Bo"], "'pass up to' below 'fail from', found 0.5 and 0.4"),
+        (["--fail-from", "2", "--name", "Bo"], "Fail from: wanted a value from 0 to 1, found 2"),
+        (["--pass-up-to", "nan", "--name", "Bo"], "Pass up to: wanted a value from 0 to 1"),
+        (["--name", "Bo"], "wanted a limit to change"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], why: str
+) -> None:
+    monkeypatch.setenv("SENESCOPE_WORKSPACE", str(tmp_path))
+    assert main(["limits", *words]) == 2
+    assert why in capsys.readouterr().err
+    assert current_limits() == (None, None)
+
+
+def test_a_changed_log_of_limits_is_seen_and_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SENESCOPE_WORKSPACE", str(tmp_path))
+    save_limits(LIMITS, "Q. Head")
+    file = limits_log().file.path
+    file.write_bytes(file.read_bytes().replace(b"Q. Head", b"Somebody"))
+    changed = file.read_bytes()
+    assert main(["limits"]) == 2
+    assert "Entry 1 was changed" in capsys.readouterr().err
+    assert main(["limits", "--fewest-cells", "3", "--name", "Bo"]) == 2
+    assert "Nothing was added" in capsys.readouterr().err
+    assert file.read_bytes() == changed

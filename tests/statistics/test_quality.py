@@ -8,8 +8,9 @@ import pytest
 
 from core.report.doubts import LEFT_OUT as SAID_LEFT_OUT
 from core.report.doubts import UNLIKE as SAID_UNLIKE
+from core.report.doubts import UNUSUAL as SAID_UNUSUAL
 from core.statistics import field_table, sample_table
-from core.statistics.quality import LEFT_OUT, UNLIKE, is_uncertain, more_than_chance, with_doubts, with_quality
+from core.statistics.quality import LEFT_OUT, UNLIKE, UNUSUAL, is_uncertain, more_than_chance, with_doubts, with_quality
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES, FLAGS, MEASURED_FLAGS, typed
 
 LEARNED: dict[str, Any] = {"beyond": 0.01, "ranges": {"focus": [0.2, 0.4], "brightness": [0.3, 0.6], "confluence": [0.1, 0.5], "median_area": [400, 4000]}}
@@ -65,15 +66,24 @@ def test_a_field_whose_cells_are_all_somewhat_strange_is_unlike_too() -> None:
     assert list(judged(cells(training_distance=0.5), cells("f2"), learned=learned)[0]["flags"]) == ["", UNLIKE]  # the usual 0.7 is beyond
 
 
+@pytest.mark.parametrize(("distance", "flags"), [(0.9, ""), (1.0, ""), (1.1, UNUSUAL), (pd.NA, "")])
+def test_an_image_that_lies_far_is_unusual(distance: object, flags: str) -> None:
+    table = cells()
+    fields = field_table(table, pd.DataFrame({"fov_id": ["f1"], "sample": "A", "confluence": 0.3})).assign(image_distance=distance, contrast=0.2, noise=0.5)
+    assert with_quality(fields, table, LEARNED, 1.0)["flags"][0] == flags
+    noisy = LEARNED | {"ranges": LEARNED["ranges"] | {"noise": [0.01, 0.03], "contrast": [0.3, 0.5]}}
+    assert with_quality(fields, table, noisy, 1.0)["flags"][0] == "; ".join(one for one in (flags, "low contrast", "noisy") if one)
+
+
 def test_the_confluence_is_compared_too() -> None:
     assert judged(cells(), confluence=0.8)[0]["flags"][0] == "dense"
     assert judged(cells(), confluence=0.05)[0]["flags"][0] == "sparse"
 
 
 def test_every_flag_is_explained() -> None:
-    assert set(FLAGS) == {UNLIKE, LEFT_OUT, *(flag for both in MEASURED_FLAGS.values() for flag in both)}
+    assert set(FLAGS) == {UNLIKE, UNUSUAL, LEFT_OUT, *(flag for both in MEASURED_FLAGS.values() for flag in both)}
     assert set(MEASURED_FLAGS) <= set(ASSESSED_FIELDS)
-    assert (SAID_UNLIKE, SAID_LEFT_OUT) == (UNLIKE, LEFT_OUT)
+    assert (SAID_UNLIKE, SAID_UNUSUAL, SAID_LEFT_OUT) == (UNLIKE, UNUSUAL, LEFT_OUT)
 
 
 def test_several_flags_are_joined() -> None:
