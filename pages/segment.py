@@ -52,8 +52,9 @@ def prepare(experiment: Experiment, busy: bool) -> None:
     names = experiment.fields()["fov_id"].to_list()
     picture, form = st.columns([3, 2], gap="medium")
     with form:
-        like = settings_like(experiment, "segmentations")
-        [settings] = settings_form({"Outlines": SegmentSettings}, f"segment-{address.read('like')}", like, columns=2, expanded=True)
+        like, model = settings_like(experiment, "segmentations"), address.read("model")
+        like |= {"model": model} if model else {}
+        [settings] = settings_form({"Outlines": SegmentSettings}, f"segment-{address.read('like') or model}", like, columns=2, expanded=True)
         ready = not busy and bool(settings.model)
         with picture:
             shown = turn_fields(names)

@@ -262,6 +262,13 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
     say(json.dumps(scores, indent=1))
 
 
+def renew_reference(out: Path) -> None:
+    """Learn what the training images look like anew, for the weights that lie in ``out``."""
+    checkpoint = load_checkpoint(out / "weights.pt")
+    save_checkpoint(out / "weights.pt", replace(checkpoint, reference=demo_reference(checkpoint)), half=True)
+    write_card(out, checkpoint, checkpoint.card["scores"])
+
+
 def probabilities(network: Any, cells: Cells, bf16: bool) -> tuple[np.ndarray, np.ndarray]:
     """True classes and probabilities (N,)."""
     import torch
@@ -351,14 +358,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, default=Path("demo.partial"))
     parser.add_argument("--publish-only", action="store_true", help="publish what --scratch holds")
+    parser.add_argument("--reference-only", action="store_true", help="learn what the training images look like anew, for the weights in --out")
     parser.add_argument("--fp32", action="store_true", help="float32 arithmetic, for processors without bfloat16")
     arguments = parser.parse_args()
     from core.memory import keep_freed_memory
 
     keep_freed_memory()
+    if arguments.reference_only:
+        return renew_reference(arguments.out)
     if not arguments.publish_only:
         train(arguments.scratch, not arguments.fp32)
     publish(arguments.scratch, arguments.out, not arguments.fp32)
+    return None
 
 
 if __name__ == "__main__":

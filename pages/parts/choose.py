@@ -14,6 +14,7 @@ from pages.parts.words import product_words
 
 NEW = "new"
 FROM_FILE = "A file on this server …"
+KEPT = {"experiment", "rater", "tab"}  # of an address whose experiment changes
 
 
 def choose(label: str, options: Sequence[str], name: str, shown: Callable[[str], str] = str, default: str = "") -> str:
@@ -30,7 +31,7 @@ def choose(label: str, options: Sequence[str], name: str, shown: Callable[[str],
 def _follow(name: str, key: str) -> None:
     changed = {name: st.session_state[key]}
     if name == "experiment":  # what belongs to another experiment leaves the address with it
-        changed |= dict.fromkeys(("assessment", "segmentation", "field", "job"))
+        changed |= dict.fromkeys({"job", *st.query_params} - KEPT)
     address.write(**changed)
 
 

@@ -20,6 +20,7 @@ from core.tables import ACCEPTANCE, ESTIMATES
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
 from pages.parts.choose import NEW
+from pages.parts.failures import show_failures
 from pages.parts.field_view import browse_fields
 from pages.parts.quality import usual_ranges
 from pages.parts.result_estimates import show_estimates
@@ -183,7 +184,7 @@ def show_table(table: pd.DataFrame) -> None:
 def _left_out(assessed: Assessed) -> None:
     if len(assessed.failures):
         st.markdown("**Fields that could not be assessed**")
-        st.dataframe(assessed.failures, hide_index=True)
+        show_failures(assessed.failures)
     else:
         st.success("Every field was assessed.", icon=":material/check:")
     reasons = assessed.cells.loc[assessed.cells["excluded"], "exclusion_reason"].value_counts()

@@ -95,6 +95,18 @@ def test_a_model_that_is_not_downloaded_leads_to_the_models_page(open_page: Open
     assert next(b for b in app.button if b.label.startswith("Segment all")).disabled
 
 
+def test_the_model_of_the_address_is_chosen_at_first(open_page: Open, experiment: Experiment) -> None:
+    app = open_page("segment", experiment=experiment.name, segmentation="new", model="LC2")
+    assert app.selectbox(key="segment-LC2-model").value == "LC2"
+
+
+def test_another_experiment_takes_nothing_of_the_old_one_along(open_page: Open, experiment: Experiment, segmentation: str) -> None:
+    create_experiment("other")
+    app = open_page("segment", experiment=experiment.name, segmentation=segmentation, like=segmentation, model="LC2", rater="Ada")
+    next(one for one in app.selectbox if one.label == "Experiment").select("other").run()
+    assert set(app.query_params) == {"experiment", "rater"}
+
+
 def test_only_the_open_tab_is_computed(open_page: Open, experiment: Experiment, segmentation: str, words: Words) -> None:
     app = open_page("segment", experiment=experiment.name)
     assert [tab.label for tab in app.tabs] == [
