@@ -98,7 +98,7 @@ def test_a_result_shows_fraction_interval_cautions_and_what_was_left_out(open_pa
     assert "simulated cells" in shown
     assert "A note of the stage." in shown
     assert any("python -m core assess" in code.value for code in app.code)
-    assert any("the file is empty" in str(table.value.to_dict()) for table in app.dataframe)
+    assert any("the file is empty" in str(table.value.to_dict()) for table in app.table)
 
 
 def test_another_assessment_can_be_begun_beside_an_old_one(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
