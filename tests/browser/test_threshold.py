@@ -33,7 +33,14 @@ def tab(open_page: Callable, server: str, stain: Stain):  # type: ignore[no-unty
     return page
 
 
+def drawn(page) -> None:  # type: ignore[no-untyped-def]
+    """Until what was done is on the page: a change is called in the next frame, and the numbers are written in one after that."""
+    for _ in range(4):
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
 def stained_cells(page) -> int:  # type: ignore[no-untyped-def]
+    drawn(page)
     words = page.locator(".lines tbody tr:not(.controls) td:last-child").all_inner_texts()
     return sum(int(one.split("/")[0]) for one in words)
 
@@ -63,7 +70,7 @@ def test_the_browser_calls_the_cells_that_the_app_would(tab, stain: Stain, settl
 
 def pixels(page, red: int, green: int, blue: int) -> int:  # type: ignore[no-untyped-def]
     """Pixels of this colour on the outlines of all fields, once what a slider did is drawn."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    drawn(page)
     count = """(canvases, colour) => {
         let n = 0;
         for (const canvas of canvases) {
