@@ -206,12 +206,14 @@ ASSESSED_FIELDS: Final[Mapping[str, str]] = {
     "training_distance": "Float64",
     "n_unlike": "Int64",  # scored cells with a training_distance above 1
     "image_distance": "Float64",  # from the training fields; above 1: farther than held-out fields. Empty where the model does not know
-    "image_traits": "str",  # what differs most in such a field, in words of TRAITS, joined by "; "
-    "flags": "str",  # those of FLAGS that hold, joined by "; "
+    "image_traits": "str",  # what differs most in such a field, in words of TRAITS, joined by JOIN
+    "flags": "str",  # those of FLAGS that hold, joined by JOIN
 }
+JOIN: Final = "; "  # of several words in one cell of a table
+UNLIKE, UNUSUAL, LEFT_OUT = "unlike training", "unusual image", "many left out"
 FLAGS: Final[Mapping[str, str]] = {  # what may be wrong with a field, and what that means
-    "unlike training": "more cells than chance allows look unlike those that the model learned from",
-    "unusual image": "sharpness, contrast, noise or polarity of the image are unlike those of the training images",
+    UNLIKE: "more cells than chance allows look unlike those that the model learned from",
+    UNUSUAL: "sharpness, contrast, noise or polarity of the image are unlike those of the training images",
     "blurred": "less fine detail than in the training images",
     "grainy": "more fine detail than in the training images",
     "dark": "darker than the training images",
@@ -224,7 +226,7 @@ FLAGS: Final[Mapping[str, str]] = {  # what may be wrong with a field, and what 
     "dense": "more cells on the area than in the training images",
     "small cells": "smaller cells than in the training images",
     "large cells": "larger cells than in the training images",
-    "many left out": "more than half of the outlined cells could not be scored",
+    LEFT_OUT: "more than half of the outlined cells could not be scored",
 }
 MEASURED_FLAGS: Final[Mapping[str, tuple[str, str]]] = {  # column of ASSESSED_FIELDS -> the flag below and above the training range
     "focus": ("blurred", "grainy"),

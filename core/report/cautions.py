@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from core.report.doubts import doubts
-from core.report.words import count, culture
+from core.report.words import count, culture, named
+from core.tables import JOIN
 
 FEW_FIELDS, FEW_CELLS = 3, 50
 _NAMED = 6  # cultures named in one caution; the tables name the others
@@ -52,14 +53,13 @@ def _little_reference(samples: pd.DataFrame) -> Iterable[str]:
     """Too few annotated cultures or cells behind a correction, as the notes of its estimate say."""
     of: dict[str, list[str]] = {}
     for row in samples.to_dict("records"):
-        for note in str(row.get("reported_notes") or "").split("; "):
+        for note in str(row.get("reported_notes") or "").split(JOIN):
             if "known from" in note:
                 of.setdefault(note, []).append(culture(row))
     for note, names in of.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield (
             f"{note[0].upper()}{note[1:]}: that does not show how much the classifier's errors differ between cultures, "
-            f"so the corrected interval is wide and itself uncertain for {', '.join(names[:_NAMED])}{more}."
+            f"so the corrected interval is wide and itself uncertain for {named(names, _NAMED)}."
         )
 
 
@@ -67,9 +67,8 @@ def _few(samples: pd.DataFrame) -> Iterable[str]:
     rows = [row for row in samples.to_dict("records") if row["n_fields"] < FEW_FIELDS or row["n_scored"] < FEW_CELLS]
     if not rows:
         return
-    named = [f"{culture(row)} ({count(row['n_fields'], 'field')}, {count(row['n_scored'], 'cell')})" for row in rows[:_NAMED]]
-    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    which = [f"{culture(row)} ({count(row['n_fields'], 'field')}, {count(row['n_scored'], 'cell')})" for row in rows]
     yield (
         f"Fewer than {FEW_FIELDS} fields or {FEW_CELLS} scored cells, so the interval is wide and itself uncertain: "
-        f"{', '.join(named)}{more}. More fields help more than more cells a field."
+        f"{named(which, _NAMED)}. More fields help more than more cells a field."
     )

@@ -5,15 +5,14 @@ from typing import Any, Final
 
 import pandas as pd
 
-from core.report.words import SPACE, count, grouped, interval, percent
-from core.tables import FLAGS, MEASURED_FLAGS
+from core.report.words import SPACE, count, grouped, interval, named, percent
+from core.tables import FLAGS, JOIN, LEFT_OUT, MEASURED_FLAGS, UNLIKE, UNUSUAL
 
 NOT_SAID: Final = "The model's file does not say what its training images looked like, so strange images are not recognised."
 NOT_SAID_OF_IMAGES: Final = (
     "The model's file does not say how sharp, noisy and contrasted its training images are (it is an older file, or there were fewer than five fields to learn "
     "from or to check with), so inverted images and other cameras or microscopes may pass unnoticed."
 )
-UNLIKE, UNUSUAL, LEFT_OUT, JOIN = "unlike training", "unusual image", "many left out", "; "
 NAMED: Final = 4  # fields named in one sentence; the table names the others
 NAMES: Final = {
     "focus": "Fine detail",
@@ -124,7 +123,7 @@ def _unlike(fields: pd.DataFrame, learned: Mapping[str, Any]) -> Iterable[str]:
     usual = learned.get("ranges", {}).get("training_distance")
     middle = f", and the middle one at {found['training_distance'].median():.2f} of that limit, where up to {usual[1]:.2f} is usual" if usual else ""
     yield (
-        f"{who}: in {len(found)} of {count(len(fields), 'field')} ({_named(found)}), {grouped(n)} of {count(of, 'cell')} ({percent(n / of)}) lie farther from "
+        f"{who}: in {_where(found, fields)}, {grouped(n)} of {count(of, 'cell')} ({percent(n / of)}) lie farther from "
         f"its training cells than cells of its own kind do ({expected} would be usual){middle}. Its calls there are guesses until a stain has confirmed them."
     )
 
@@ -135,7 +134,7 @@ def _unusual(fields: pd.DataFrame) -> Iterable[str]:
         return
     traits = list(dict.fromkeys(found["image_traits"].fillna("").replace("", pd.NA).dropna()))
     said = f": {' / '.join(traits[:NAMED])}" if traits else ""
-    where, far = f"{len(found)} of {count(len(fields), 'field')} ({_named(found)})", found["image_distance"].max()
+    where, far = _where(found, fields), found["image_distance"].max()
     yield (
         f"Unusual images in {where}{said}. They lie up to {far:.1f} times as far from the training images as like ones do. "
         "Check focus, light, phase ring and file format; calls on such images are not to be relied on."
@@ -151,8 +150,7 @@ def _out_of_range(settings: Mapping[str, Any], fields: pd.DataFrame, learned: Ma
                 continue
             ends = [measure(column, end, in_um(settings)) for end in (found[column].min(), found[column].max())]
             values = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
-            where = f"{len(found)} of {count(len(fields), 'field')} ({_named(found)})"
-            said = f"{FLAGS[flag].capitalize()}: {where}, {NAMES[column].lower()} {values}; usual is {usual}. {_advice(flag, settings)}"
+            said = f"{FLAGS[flag].capitalize()}: {_where(found, fields)}, {NAMES[column].lower()} {values}; usual is {usual}. {_advice(flag, settings)}"
             yield said.rstrip()
 
 
@@ -165,10 +163,8 @@ def _advice(flag: str, settings: Mapping[str, Any]) -> str:
 def _left_out(fields: pd.DataFrame) -> Iterable[str]:
     found = _flagged(fields, LEFT_OUT)
     if not found.empty:
-        where = f"In {len(found)} of {count(len(fields), 'field')} ({_named(found)})"
-        yield f"{where} more than half of the outlined cells were not scored; what is left may not stand for the field."
+        yield f"In {_where(found, fields)} more than half of the outlined cells were not scored; what is left may not stand for the field."
 
 
-def _named(fields: pd.DataFrame) -> str:
-    more = f" and {len(fields) - NAMED} more" if len(fields) > NAMED else ""
-    return f"{', '.join(fields['fov_id'].head(NAMED))}{more}"
+def _where(found: pd.DataFrame, fields: pd.DataFrame) -> str:
+    return f"{len(found)} of {count(len(fields), 'field')} ({named(list(found['fov_id']), NAMED)})"

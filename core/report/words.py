@@ -1,7 +1,7 @@
 """Numbers and names as people read them: no false precision, one sentence a culture."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,12 @@ def decision_threshold(settings: Mapping[str, Any]) -> float | None:
     """The probability from which a cell was called senescent, out of an assessment's ``settings.json``; None where it does not say."""
     found = ((settings.get("models") or {}).get("classifier") or {}).get("threshold")
     return None if found is None else float(found)
+
+
+def named(names: Sequence[str], most: int) -> str:
+    """The first ``most`` names, and how many more there are: "f01, f02 and 3 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def interval(low: Any, high: Any) -> str:

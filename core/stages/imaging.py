@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from core.tables import APPEARANCE, EXPOSURE, TRAITS
+from core.tables import APPEARANCE, EXPOSURE, JOIN, TRAITS
 
 if TYPE_CHECKING:
     from core.classifier.reference import Reference
@@ -33,4 +33,4 @@ def image_looks(reference: "Reference | None", cells: pd.DataFrame) -> pd.DataFr
 def _words(away: np.ndarray) -> str:
     """The traits that differ most, the greatest first; or that only their combination does."""
     order = [k for k in np.argsort(-np.abs(away))[:NAMED] if abs(away[k]) >= MARKED]
-    return "; ".join(list(TRAITS.values())[k][int(away[k] > 0)] for k in order) or "no single trait, but their combination"
+    return JOIN.join(list(TRAITS.values())[k][int(away[k] > 0)] for k in order) or "no single trait, but their combination"

@@ -8,14 +8,13 @@ import pandas as pd
 
 from core.statistics.estimators import CORRECTED, PLAIN, POWERED, Estimate, Rate, best_estimate, corrected_fraction, plain_count, reason
 from core.statistics.powered import LEAST_STAINED, prediction_powered
-from core.tables import ESTIMATES, REFERENCE_CULTURES, typed
+from core.tables import ESTIMATES, JOIN, REFERENCE_CULTURES, typed
 
 STAINED: Final = "count of stained cells"
 STEP: Final = 0.10
 """The decision threshold is moved by this share of itself, down and up."""
 
 Rates = Callable[[str], tuple[Rate, Rate] | None]
-_JOIN: Final = "; "
 
 
 def estimate_table(samples: pd.DataFrame, fields: pd.DataFrame, cells: pd.DataFrame, rates: Rates, threshold: float | None = None) -> pd.DataFrame:
@@ -98,7 +97,7 @@ def _row(plain: dict[str, Any], fields: pd.DataFrame, cells: pd.DataFrame, rates
     numbers = (plain["senescent_fraction"], plain["ci_low"], plain["ci_high"]) if reported is count else (reported.fraction, reported.low, reported.high)
     row: dict[str, Any] = {"n_wells": len(set(fields["well"]) - {""}) or None, "reported_method": _name(reported, stained)}
     row |= dict(zip(("reported_fraction", "reported_low", "reported_high"), numbers, strict=True))
-    row |= {"reported_notes": _JOIN.join(dict.fromkeys((*reported.notes, *([note] if note and reported is not stained else []))))}
+    row |= {"reported_notes": JOIN.join(dict.fromkeys((*reported.notes, *([note] if note and reported is not stained else []))))}
     row |= _three("corrected", corrected) | _three("powered", powered) | _three("stained", stained) | _three("called_where_stained", called)
     row |= {"n_stained_fields": stained.n_fields if stained else None, "n_stained_cells": stained.n_cells if stained else None}
     if threshold is not None:

@@ -6,12 +6,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from core.tables import ASSESSED_FIELDS, ASSESSED_SAMPLES, MEASURED_FLAGS, UNCERTAIN, typed
+from core.tables import ASSESSED_FIELDS, ASSESSED_SAMPLES, JOIN, LEFT_OUT, MEASURED_FLAGS, UNCERTAIN, UNLIKE, UNUSUAL, typed
 
 CHANCE: Final = 0.01  # share of like fields that are flagged as unlike the training cells
 ALIKE: Final = 0.1  # correlation of two cells of one field, as in the intervals (posterior.CORRELATION_PRIOR)
 MOST_LEFT_OUT: Final = 0.5
-UNLIKE, UNUSUAL, LEFT_OUT, JOIN = "unlike training", "unusual image", "many left out", "; "
 
 
 def is_uncertain(probabilities: np.ndarray, threshold: float, width: float) -> np.ndarray:

@@ -10,9 +10,9 @@ import streamlit as st
 
 from core.errors import InputError
 from core.images import Plane, grey, preview, read, read_labels
-from core.report.doubts import UNLIKE, flags_of, uncertain_words
+from core.report.doubts import flags_of, uncertain_words
 from core.report.words import count, grouped, interval, percent
-from core.tables import FLAGS
+from core.tables import FLAGS, UNLIKE
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.viewer import Tile, cell_viewer, field_tile
