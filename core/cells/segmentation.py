@@ -11,10 +11,10 @@ readers of `core.images` do where the file says so).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -30,8 +30,6 @@ from core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from core.cells.dynamics import Outlined
-
-Given = ParamSpec("Given")
 
 STEPS: Final = 200  # of flow following at the working scale
 LARGEST_SHARE: Final = 0.4  # of the field; a larger object is background
@@ -53,14 +51,6 @@ def load_segmenter(weights: Path, device: str | None = None, speed: Speed = "exa
         The file is not a Cellpose 3 network (see `core.cells.weights.read_weights`); another ``speed``.
     """
     return Segmenter(read_weights(Path(weights)), device, speed)
-
-
-def _labels_of(outline: Callable[Given, Outlined]) -> Callable[Given, np.ndarray]:
-    def segment(*given: Given.args, **named: Given.kwargs) -> np.ndarray:
-        """The labels of ``outline``, int32 (Y, X); takes the same."""
-        return outline(*given, **named).labels
-
-    return segment
 
 
 class Segmenter:
@@ -142,7 +132,9 @@ class Segmenter:
         progress(1.0, 1.0, "outlines")
         return found
 
-    segment = _labels_of(outline)
+    def segment(self, *given: Any, **named: Any) -> np.ndarray:
+        """The labels of ``outline``, int32 (Y, X); takes the same."""
+        return self.outline(*given, **named).labels
 
     def estimate_diameter(self, images: Iterable[np.ndarray], progress: Progress = silent) -> float:
         """Cell diameter (px) common to up to three images (float (Y, X)); the network's own where no cell is found.

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 FINE_PX, COARSE_PX = 1.0, 2.0  # standard deviations of the two Gaussians, in pixels of the crop
 _MARGIN = 8
+TINY = 1e-6  # share of the intensities below which a difference is none
 
 
 def sharpness(crops: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -24,24 +25,25 @@ def sharpness(crops: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _sharpness(crop: NDArray[np.float32]) -> float:
-    mask = crop != 0
-    box = cell_box(mask)
-    cell, inside = crop[box].astype(np.float32), mask[box]
-    if not inside.any():
+    found = with_contrast(crop)
+    if found is None:
         return 0.0
-    spread = float(cell[inside].std(dtype=np.float64))
-    if not spread > 1e-6 * max(1.0, float(np.abs(cell).max())):
-        return 0.0
+    cell, inside, spread = found
     fine = smooth(cell, inside, FINE_PX)
     band = fine - smooth(cell, inside, COARSE_PX)
-    return float(band[inside].std(dtype=np.float64)) / max(float(fine[inside].std(dtype=np.float64)), 1e-6 * spread)
+    return float(band[inside].std(dtype=np.float64)) / max(float(fine[inside].std(dtype=np.float64)), TINY * spread)
 
 
-def cell_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns of a crop in which its cell lies, with a margin; none of either where it has no pixels."""
-    sides = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
-    rows, columns = (slice(max(int(one[0]) - _MARGIN, 0), int(one[-1]) + _MARGIN + 1) if len(one) else slice(0, 0) for one in sides)
-    return rows, columns
+def with_contrast(crop: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_], float] | None:
+    """The cell of a crop with a margin, float32 (Y, X), its mask, and its standard deviation; None where it has no pixels or no contrast."""
+    mask = crop != 0
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    box = tuple(slice(max(int(side[0]) - _MARGIN, 0), int(side[-1]) + _MARGIN + 1) for side in (rows, columns))
+    cell, inside = crop[box].astype(np.float32), mask[box]
+    spread = float(cell[inside].std(dtype=np.float64))
+    return (cell, inside, spread) if spread > TINY * max(1.0, float(np.abs(cell).max())) else None
 
 
 def smooth(cell: NDArray[np.float32], inside: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:

@@ -16,16 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from core.classifier.focus import cell_box, smooth
+from core.classifier.focus import TINY, smooth, with_contrast
 from core.classifier.ranges import SLACK
-from core.tables import APPEARANCE
+from core.tables import APPEARANCE, EXPOSURE
 
 Floats = NDArray[np.float64]
 SCALES_PX: Final = (1.0, 2.0, 4.0)  # standard deviations of Gaussians, in pixels of the crop
 NOISE: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6  # blind to edges and slopes: Immerkaer 1996, doi 10.1006/cviu.1996.0060
 INSIDE: Final = 0.97  # share of like fields that count as like
 LEAST_FIELDS: Final = 5  # of each set; fewer do not show how fields differ
-_TINY: Final = 1e-6
 _ARRAYS: Final = ("mean", "between", "within")
 
 
@@ -40,14 +39,13 @@ def appearance(crops: NDArray[np.float32]) -> Floats:
 
 
 def _of_cell(crop: NDArray[np.float32]) -> list[float]:
-    box = cell_box(crop != 0)
-    cell, inside = crop[box].astype(np.float32), crop[box] != 0
-    if not inside.any():
-        return [np.nan] * len(APPEARANCE)
+    unknown, found = [np.nan] * len(APPEARANCE), with_contrast(crop)
+    if found is None:
+        return unknown
+    cell, inside, spread = found
     deep = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    spread = float(cell[inside].std(dtype=np.float64))
-    if not deep.any() or deep.sum() == inside.sum() or not spread > _TINY * max(1.0, float(np.abs(cell).max())):
-        return [np.nan] * len(APPEARANCE)
+    if not deep.any() or deep.sum() == inside.sum():
+        return unknown
     values = cell[inside].astype(np.float64)
     level = float(values.mean())
     blurred = [cell, *(smooth(cell, inside, sigma) for sigma in SCALES_PX)]
@@ -55,7 +53,13 @@ def _of_cell(crop: NDArray[np.float32]) -> list[float]:
     noise = float(np.percentile(np.abs(cv2.filter2D(cell, cv2.CV_32F, NOISE))[deep], 25))  # where the cell is smooth
     skew = float((((values - level) / spread) ** 3).mean())
     rim = float(cell[inside & ~deep].mean(dtype=np.float64) - cell[deep].mean(dtype=np.float64)) / spread
-    return [level, rim, skew, np.log(spread), *(np.log(max(one / spread, _TINY)) for one in bands), np.log(max(noise / spread, _TINY))]
+    return [level, rim, skew, np.log(spread), *(np.log(max(one / spread, TINY)) for one in bands), np.log(max(noise / spread, TINY))]
+
+
+def exposures(image: NDArray, boxes: NDArray[np.int64]) -> dict[str, Floats]:
+    """``exposure`` of the cells of a field (Y, X) with these bounding boxes (N, 4: first row, first column, last row, last column): by column (N,)."""
+    found = [exposure(image[top : bottom + 1, left : right + 1]) for top, left, bottom, right in boxes]
+    return dict(zip(EXPOSURE, np.array(found, np.float64).reshape(-1, len(EXPOSURE)).T, strict=True))
 
 
 def exposure(pixels: NDArray) -> tuple[float, float]:
@@ -139,7 +143,7 @@ def fit_looks(train: ArrayLike, fields: ArrayLike, held: ArrayLike, held_fields:
     if min(len(known), len(others)) < LEAST_FIELDS:
         return None
     medians = np.array([np.median(one, axis=0) for one in known])
-    mean, scale = medians.mean(axis=0), np.maximum(medians.std(axis=0), _TINY)
+    mean, scale = medians.mean(axis=0), np.maximum(medians.std(axis=0), TINY)
     shrunk = ledoit_wolf((medians - mean) / scale, assume_centered=True)[0]  # of numbers of one size, so that each keeps its own
     between = shrunk * np.outer(scale, scale) + SLACK**2 * np.eye(len(mean))
     within = np.cov(np.concatenate([one - np.median(one, axis=0) for one in known]).T)
@@ -147,7 +151,7 @@ def fit_looks(train: ArrayLike, fields: ArrayLike, held: ArrayLike, held_fields:
     arrays = {name: one.astype(np.float32) for name, one in zip(_ARRAYS, (mean, between, within), strict=True)}  # calibrated as they are kept
     found = Looks(**arrays, typical=typical, limit=1.0, fields=len(known), held_out=len(others))
     distances = np.array([found.judge(one)[0] for one in others])
-    logs = np.log(np.maximum(distances, _TINY))
+    logs = np.log(np.maximum(distances, TINY))
     reach = float(t.ppf(INSIDE, len(logs) - 1)) * float(logs.std(ddof=1)) * np.sqrt(1 + 1 / len(logs))
     limit = float(np.exp(logs.mean() + max(reach, SLACK)))
     return replace(found, limit=limit)

@@ -29,12 +29,12 @@ def run(given: argparse.Namespace) -> Path:
         change_limits(changes, given.name, given.comment)
     elif given.name or given.comment:
         raise InputError("Acceptance limits: wanted a limit to change (for example --pass-up-to 0.2), found only a name or a comment.")
-    for limits, row in versions_of_limits():
+    versions, log = versions_of_limits(), limits_log()
+    for limits, row in versions:
         comment = f" ({row['comment']})" if row["comment"] else ""
         print(f"{row['number']}. {row['time']} {row['name']}: {limits_words(limits)}{comment} [{row['hash'][:10]}]", file=sys.stderr)
-    log = limits_log()
     if wrong := log.problems():
         raise InputError(f"{log.file.path}: {' '.join(wrong)}")
-    if not log.entries():
+    if not versions:
         print("No acceptance limits are set, so no culture gets a verdict. For example: python -m core limits --pass-up-to 0.2 --name NAME", file=sys.stderr)
     return log.file.path

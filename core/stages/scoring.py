@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.classifier.checkpoint import Checkpoint
 from core.classifier.focus import sharpness
-from core.classifier.looks import appearance, exposure
+from core.classifier.looks import appearance, exposures
 from core.classifier.speed import PacedClassifier, checked_precision
 from core.dataset.crops import bounding_boxes, iterate_crops, normalise, scale_intensity
 from core.fields import FieldOfView
@@ -58,7 +58,7 @@ class Scorer:
         if scored.any():
             ids = table.loc[scored, "label"].to_numpy(dtype=np.int64)
             found = self._scores(image, full_scale(picture), labels, ids, self._scale(pixel_size), progress)
-            found |= _exposure(image, labels, ids)
+            found |= exposures(image, bounding_boxes(labels, ids))
             for column, values in found.items():
                 table.loc[scored, column] = values
         return typed(table[list(SCORED)], SCORED)
@@ -142,12 +142,6 @@ class Scorer:
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
-
-
-def _exposure(image: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns ``EXPOSURE`` of the cells ``ids``."""
-    found = [exposure(image[top : bottom + 1, left : right + 1]) for top, left, bottom, right in bounding_boxes(labels, ids)]
-    return dict(zip(EXPOSURE, np.array(found).T, strict=True))
 
 
 def _moments(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

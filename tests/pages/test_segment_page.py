@@ -132,6 +132,7 @@ def test_measurements_of_one_field_are_shown(open_page: Open, experiment: Experi
     assert shown["area_px"].to_list() == [400, 1500]
     assert shown["area_um2"].to_list() == pytest.approx([169.0, 633.75])
     assert "fov_id" not in shown
+    assert "All cells of all fields (CSV)" in [b.proto.label for b in app.get("download_button")]
 
 
 def test_the_whole_reason_of_a_field_left_out_can_be_read(open_page: Open, experiment: Experiment, segmentation: str) -> None:
