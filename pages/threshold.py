@@ -26,10 +26,12 @@ def page() -> None:
         job = None
     if address.read("tab") in TABS:
         st.session_state["threshold-tab"] = address.read("tab")
+    place = st.container()  # there without a job too, so that the tabs keep their place and what is drawn in them
     tabs = st.tabs(TABS, default=TUNE, key="threshold-tab", on_change=follow)
     st.session_state["annotate-job-shown"] = bool(job)
     if job:
-        job_panel(job)
+        with place:  # above the fields, which fill more than a screen
+            job_panel(job)
     for name, tab in zip(TABS, tabs, strict=True):
         if tab.open:  # the others would only cost time
             with tab:
