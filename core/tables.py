@@ -84,6 +84,8 @@ TRAINING_HISTORY: Final[Mapping[str, str]] = {  # of a run: one row an epoch
     "seconds": "Float64",
     "threshold": "Float64",  # by Youden on the validation cells
     "rate": "Float64",  # learning rate of its last step
+    "val_auc_se": "Float64",  # standard error of val_auc
+    "kept": "boolean",  # the best epoch so far, whose weights were kept
 }
 
 VALIDATED_CELLS: Final[Mapping[str, str]] = {  # of a run: one row a validation cell, scored by its best epoch

@@ -43,8 +43,20 @@ def positive_weight(classes: ArrayLike) -> float:
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
-    """Index of the row of largest ``val_auc``; of equal ones that of the smallest ``val_loss``."""
-    return min(range(len(history)), key=lambda k: (-history[k]["val_auc"], history[k]["val_loss"]))
+    """Index of the row of smallest ``val_loss`` among those whose ``val_auc`` is as good as the largest, within its standard error.
+
+    On a few hundred cells the AUC of late epochs differs by chance alone, and the loss, which sees probabilities and not only
+    their order, tells them apart (the one-standard-error rule of Breiman et al. 1984, Classification and Regression Trees). It
+    is decided as epochs come, since only one's weights are kept: an epoch that was passed over stays so.
+    """
+    kept = top = 0
+    for k, row in enumerate(history):
+        top = max(top, k, key=lambda one: history[one]["val_auc"])
+        enough = history[top]["val_auc"] - history[top].get("val_auc_se", 0.0)  # histories of before had none
+        best = history[kept]
+        if row["val_auc"] >= enough and (best["val_auc"] < enough or row["val_loss"] < best["val_loss"]):
+            kept = k
+    return kept
 
 
 def stalled(history: Sequence[Mapping[str, Any]], patience: int) -> bool:

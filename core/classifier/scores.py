@@ -1,5 +1,7 @@
 """Scores of probabilities against classes that a training needs at every epoch."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,6 +18,13 @@ def roc_auc(classes: ArrayLike, scores: ArrayLike) -> float:
     _, first, count = np.unique(value, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(count) - (count - 1) / 2)[first]  # equal values share their mean rank
     return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def auc_standard_error(auc: float, positive: int, negative: int) -> float:
+    """Standard error of an area under the ROC curve of so many cells (Hanley & McNeil 1982, Radiology 143:29)."""
+    both_positive, both_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = auc * (1 - auc) + (positive - 1) * (both_positive - auc**2) + (negative - 1) * (both_negative - auc**2)
+    return math.sqrt(spread / (positive * negative))
 
 
 def youden_threshold(classes: ArrayLike, scores: ArrayLike) -> float:

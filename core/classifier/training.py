@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from core.classifier.augmentation import Augmentation
 from core.classifier.devices import is_out_of_memory, memory_order
 from core.classifier.engine import TrainingStopped, alone, average_statistics, gathered, share_gradients, step_of_all
-from core.classifier.scores import accuracy, roc_auc, youden_threshold
+from core.classifier.scores import accuracy, auc_standard_error, roc_auc, youden_threshold
 from core.errors import InputError
 from core.progress import Progress, silent
 
@@ -58,6 +58,7 @@ class EpochResult:
     train_loss: float
     val_loss: float
     val_auc: float
+    val_auc_se: float  # its standard error, by the number of cells
     val_accuracy: float  # at ``threshold``
     threshold: float  # by Youden on the validation cells
     rate: float
@@ -236,10 +237,11 @@ class _Training:
             raise InputError(f"Validation: wanted cells of both classes, found {len(classes)} cells of one.")
         logits = logits.astype(np.float64)
         probabilities = 1 / (1 + np.exp(-logits))
-        threshold = youden_threshold(classes, probabilities)
+        threshold, auc = youden_threshold(classes, probabilities), roc_auc(classes, logits)
         return {
             "val_loss": float(np.mean(np.logaddexp(0, logits) - classes * logits)),
-            "val_auc": roc_auc(classes, logits),
+            "val_auc": auc,
+            "val_auc_se": auc_standard_error(auc, int((classes == 1).sum()), int((classes == 0).sum())),
             "val_accuracy": accuracy(classes, probabilities, threshold),
             "threshold": threshold,
             "probabilities": probabilities,

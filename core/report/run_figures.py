@@ -40,8 +40,9 @@ def run_curve(chart: str, histories: Mapping[str, pd.DataFrame], epochs: int) ->
 
 
 def best_row(history: pd.DataFrame) -> pd.Series:
-    """The row of the best epoch: largest AUC on the validation cells, of equal ones the smallest loss."""
-    return history.sort_values(["val_auc", "val_loss"], ascending=[False, True], kind="stable").iloc[0]
+    """The row of the best epoch: the last one that was kept. Histories of before do not say it; theirs has the largest AUC."""
+    kept = history[history["kept"].fillna(False)]
+    return kept.iloc[-1] if len(kept) else history.sort_values(["val_auc", "val_loss"], ascending=[False, True], kind="stable").iloc[0]
 
 
 def _line(history: pd.DataFrame, column: str, name: str, colour: str) -> go.Scatter:

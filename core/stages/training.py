@@ -168,7 +168,8 @@ class _Run:
                 for result in self.epochs(state):
                     self.rows.append(result.row())
                     self.note(result)
-                    self.keep(result, better=best_epoch(self.rows) == len(self.rows) - 1)
+                    self.rows[-1]["kept"] = best_epoch(self.rows) == len(self.rows) - 1
+                    self.keep(result)
                     if self.ended():
                         return
         except TrainingStopped as stopped:
@@ -253,14 +254,14 @@ class _Run:
             words = f"Memory did not hold {self.settings.batch} cells at once: from epoch {result.epoch} on {result.at_once} cells are computed at a time"
             self.notes.append(f"{words}, and their gradients are added.")
 
-    def keep(self, result: "EpochResult", better: bool) -> None:
+    def keep(self, result: "EpochResult") -> None:
         """The state is written last of what a resumed training needs: a kill before it repeats the epoch, with the same result."""
         from core.classifier.checkpoint import save_checkpoint
         from core.classifier.states import save_state
 
         checkpoint = self.checkpoint(result)
         save_checkpoint(self.folder / LAST, checkpoint)
-        if better:
+        if self.rows[-1]["kept"]:
             save_checkpoint(self.folder / BEST, checkpoint)
             write_csv(self.folder / "validation.csv", self.validated(result.probabilities))
         save_state(self.folder / STATE, result.resume | {"history": self.rows, "notes": self.notes})

@@ -13,6 +13,7 @@ from core.stages.training_start import FoundStart
 if TYPE_CHECKING:
     from core.statistics.thresholds import Threshold
 
+WHICH_EPOCH = "of the smallest validation loss among those whose ROC AUC is within its standard error of the largest"
 SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -79,7 +80,7 @@ def card(
         f"- Network: {settings.network}, one grey channel, one logit, crops of {about['crop_px']} px{size}; it began with {start.words}.",
         f"- Cells: background {about['background']}, intensity by {about['intensity']}, mean {about['mean']:.5g}, standard deviation {about['std']:.5g}.",
         *(_about_set(dataset, split) for split in SETS),
-        f"- Best epoch: {found['best_epoch']}; the training ended because {ended}.",
+        f"- Best epoch: {found['best_epoch']}, {WHICH_EPOCH}; the training ended because {ended}.",
         f"- On the validation cells: AUC {found['val_auc']:.4f}, accuracy {found['val_accuracy']:.4f}.",
         f"- Decision threshold: {found['threshold']:.4f}, {found['threshold_why']}, at the temperature {found['temperature']:.3g}.",
         f"- Made by: `{how}`",

@@ -44,9 +44,9 @@ def show_numbers(history: pd.DataFrame, epochs: int) -> None:
     best, last = best_row(history), history.iloc[-1]
     shown = {
         "Epochs": f"{int(last['epoch'])} of {epochs}",
-        "Best ROC AUC": f"{best['val_auc']:.3f}",
-        "Accuracy there": f"{best['val_accuracy']:.1%}",
         "Best epoch": f"{int(best['epoch'])}",
+        "Its ROC AUC": f"{best['val_auc']:.3f}",
+        "Its accuracy": f"{best['val_accuracy']:.1%}",
         "An epoch takes": duration(float(history["seconds"].median())),
     }
     for column, (label, value) in zip(st.columns(len(shown)), shown.items(), strict=True):

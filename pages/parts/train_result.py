@@ -8,6 +8,7 @@ import streamlit as st
 from core.errors import InputError
 from core.report import csv_bytes
 from core.stages.training import BEST, OUTCOME, add_to_library
+from core.stages.training_card import WHICH_EPOCH
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
 from pages.parts.results import how_made
@@ -30,7 +31,8 @@ def show_run(experiment: Experiment, product: Product) -> None:
     curves, examples, others, card, made = st.tabs(names)
     with curves:
         show_curves({product.id: history}, int(history["epoch"].max()), "run")
-        st.caption(f"The best epoch was {outcome['best_epoch']}; the training ended because {outcome['ended']}.")
+        which = f", {WHICH_EPOCH}" if history["kept"].any() else ""  # runs of before chose by the AUC alone
+        st.caption(f"The best epoch was {outcome['best_epoch']}{which}; the training ended because {outcome['ended']}.")
         st.download_button("history.csv", data=lambda: csv_bytes(history), file_name=f"{product.id} history.csv", mime="text/csv", on_click="ignore")
     with examples:
         show_examples(experiment.path / "datasets" / product.settings["upstream"]["dataset"], product.path)

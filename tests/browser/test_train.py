@@ -63,11 +63,11 @@ def test_a_training_is_left_cancelled_resumed_ended_and_kept(open_page: Callable
     page.get_by_text("More settings").click()
     fill(page, "Stop early after", "0", settle)
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.get_by_text("Best ROC AUC")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("Its ROC AUC")).to_be_visible(timeout=WORK_MS)
     page.close()
 
     page = open_page(f"{server}/train?experiment={EXPERIMENT.replace(' ', '+')}")  # the computer was closed; the address knows no job
-    expect(page.get_by_text("Best ROC AUC")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Its ROC AUC")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_text("was cancelled")).to_be_visible(timeout=60_000)
     [begun] = (dataset.parents[1] / "runs").glob("*.partial")

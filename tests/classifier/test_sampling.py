@@ -30,10 +30,23 @@ def test_classes_get_the_same_say():
     assert positive_weight(CLASSES) == 3.0
 
 
-def test_the_best_epoch_is_that_of_largest_auc_then_smallest_loss():
-    rows = [{"val_auc": a, "val_loss": loss} for a, loss in ((0.7, 0.1), (0.9, 0.5), (0.9, 0.4), (0.8, 0.2))]
+def epochs(*seen, se):
+    return [{"val_auc": auc, "val_loss": loss, "val_auc_se": se} for auc, loss in seen]
+
+
+def test_the_best_epoch_has_the_smallest_loss_of_those_whose_auc_is_near_the_largest():
+    rows = epochs((0.70, 0.1), (0.90, 0.5), (0.89, 0.4), (0.91, 0.45), (0.80, 0.2), se=0.02)
+    assert [best_epoch(rows[: k + 1]) for k in range(5)] == [0, 1, 2, 2, 2]
+    assert [stalled(rows, patience) for patience in (0, 2, 3)] == [False, True, False]
+
+
+def test_an_epoch_that_a_better_one_leaves_behind_is_no_longer_the_best():
+    assert best_epoch(epochs((0.90, 0.3), (0.96, 0.5), se=0.02)) == 1
+
+
+def test_without_a_standard_error_the_largest_auc_counts_then_the_loss():
+    rows = [{"val_auc": auc, "val_loss": loss} for auc, loss in ((0.7, 0.1), (0.9, 0.5), (0.9, 0.4), (0.8, 0.2))]
     assert best_epoch(rows) == 2
-    assert [stalled(rows, patience) for patience in (0, 1, 2)] == [False, True, False]
 
 
 def test_prepared_ahead_they_are_the_same_and_an_error_arrives():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.classifier.scores import accuracy, roc_auc, youden_threshold
+from core.classifier.scores import accuracy, auc_standard_error, roc_auc, youden_threshold
 
 
 def test_auc_is_the_share_of_pairs_in_order():
@@ -16,6 +16,11 @@ def test_auc_is_the_share_of_pairs_in_order():
 def test_auc_of_one_class_is_unknown():
     assert np.isnan(roc_auc([1, 1], [0.2, 0.3]))
     assert np.isnan(roc_auc([], []))
+
+
+def test_the_standard_error_is_that_of_the_example_of_hanley_and_mcneil():
+    assert auc_standard_error(0.893, 51, 58) == pytest.approx(0.032, abs=6e-4)
+    assert auc_standard_error(1.0, 5, 5) == 0.0
 
 
 def test_youden_is_best_of_all_thresholds():

@@ -133,8 +133,8 @@ def test_curves_and_examples_are_shown_while_the_job_runs(
     app = open_page("train", experiment=lab.name, job=id)
     assert {m.label: m.value for m in app.metric} == {
         "Epochs": "2 of 9",
-        "Best ROC AUC": "0.750",
-        "Accuracy there": "75.0%",
+        "Its ROC AUC": "0.750",
+        "Its accuracy": "75.0%",
         "Best epoch": "2",
         "An epoch takes": "1 min",
     }
@@ -149,7 +149,7 @@ def test_a_page_drawn_while_the_job_waits_shows_the_curves_once_it_runs(open_pag
     app = open_page("train", experiment=lab.name, job=id)
     assert not app.metric
     store.begin(id)
-    assert "Best ROC AUC" in {m.label for m in app.run().metric}
+    assert "Its ROC AUC" in {m.label for m in app.run().metric}
 
 
 def test_a_page_that_was_opened_without_the_job_tells_its_end(open_page: Open, lab: Experiment, begun: str, store: JobStore, words: Words) -> None:

@@ -11,7 +11,11 @@ def history(aucs: list[float], losses: list[float]) -> pd.DataFrame:
     return typed(pd.DataFrame(rows), TRAINING_HISTORY)
 
 
-def test_the_best_epoch_is_that_of_largest_auc_then_smallest_loss() -> None:
+def test_the_best_epoch_is_the_last_one_that_was_kept() -> None:
+    assert best_row(history([0.7, 0.9, 0.95], [0.1, 0.4, 0.5]).assign(kept=[True, True, False]))["epoch"] == 2
+
+
+def test_where_the_history_does_not_say_it_the_best_epoch_has_the_largest_auc_then_the_smallest_loss() -> None:
     assert best_row(history([0.7, 0.9, 0.9], [0.1, 0.5, 0.4]))["epoch"] == 3
 
 
