@@ -28,7 +28,9 @@ def show_tuning(experiment: Experiment, product: Product) -> None:
     fields = read_csv(product.path / "fields.csv", TUNING_FIELDS)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"New model **{outcome['model']}**, cell diameter {outcome['diameter_px']:.0f} px")
-        address.link("segment", "Outline with it", icon=":material/gesture:", experiment=experiment.name, segmentation=NEW, model=outcome["model"])
+        # a link to the page that is open would leave its address as it was
+        there = {"segmentation": NEW, "model": outcome["model"], "tuning": None}
+        st.button("Outline with it", icon=":material/gesture:", on_click=address.write, kwargs=there)
         address.link("models", "Open its card", icon=":material/model_training:", model=outcome["model"])
     for line in outcome["warnings"]:
         st.warning(line, icon=":material/warning:")

@@ -115,3 +115,10 @@ def test_a_new_one_begins_with_the_settings_of_an_earlier_one(open_page: Open, e
     app = click(open_page("segment", experiment=experiment.name, tuning=tuned, **TAB), "Begin a new one with these settings")
     assert app.query_params["tuning"] == "new"
     assert next(n for n in app.number_input if n.label == "Epochs").value == 33
+
+
+def test_its_model_can_outline_at_once(open_page: Open, experiment: Experiment, tuned: str, words: Words, click: Click) -> None:
+    app = click(open_page("segment", experiment=experiment.name, tuning=tuned, **TAB), "Outline with it")
+    assert (app.query_params["segmentation"], app.query_params["model"]) == ("new", "tuned-model")
+    assert "tuning" not in app.query_params
+    assert "New model" not in words(app)
