@@ -24,6 +24,7 @@ from core.stages.pictured import error_table, with_heat_maps, with_pictures, wor
 from core.statistics.calibration import apply_temperature, fit_temperature
 from core.statistics.thresholds import Threshold, choose_threshold
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_json
+from core.workspace.layout import PARTIAL
 
 CHECKPOINTS: Final = ("best.pt", "classifier.pt", "weights.pt")  # of a run, in this order
 VERSION: Final = 2  # of what an evaluation holds: with another one the same inputs are judged anew
@@ -87,6 +88,9 @@ def chosen_model(experiment: Experiment, name: str) -> Model:
     """A run of the experiment by its id, else a model of the library or a file."""
     folder = experiment.path / "runs" / name
     if name and "/" not in name and "\\" not in name and folder.is_dir():
+        if name.endswith(PARTIAL):
+            finish = f"python -m core train {experiment.name} --resume {name.removesuffix(PARTIAL)} --finish"
+            raise InputError(f"{folder}: wanted a finished training run, found an unfinished one. Keep its best epoch first: {finish}")
         file = next((folder / f for f in CHECKPOINTS if (folder / f).is_file()), None)
         if file is None:
             raise InputError(f"{folder}: wanted a finished training run, found no {' or '.join(CHECKPOINTS)} in it.")

@@ -353,6 +353,9 @@ def test_a_run_is_named_by_its_id(experiment: Path, model: Path, network: type[S
     (run / "best.pt").write_bytes(model.read_bytes())
     made, _ = evaluated(experiment, Path("first"))
     assert made.name.startswith("first")
+    (experiment / "runs" / "half.partial").mkdir()
+    with pytest.raises(InputError, match="--resume half --finish"):
+        evaluated(experiment, Path("half.partial"))
 
 
 def test_the_newest_run_is_the_default_of_the_command(experiment: Path) -> None:
