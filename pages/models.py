@@ -13,7 +13,7 @@ from pages.parts.choose import choose
 from pages.parts.job_panel import current_job, job_panel, submit
 
 KINDS = {"segmenter": "Outlines cells", "classifier": "Scores cells"}
-SOURCES = {"embedded": "comes with the app", "zoo": "Cellpose zoo", "library": "imported", "file": "file"}
+SOURCES = {"embedded": "comes with the app", "zoo": "Cellpose zoo", "library": "this workspace", "file": "file"}
 
 
 def page() -> None:
