@@ -1,6 +1,6 @@
 """A small experiment with known truth and a small classifier file; both made once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
@@ -17,14 +17,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "workspace"
     monkeypatch.setenv("SENESCOPE_WORKSPACE", str(root))
     return root
-
-
-@pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled networks of the tests do not go into the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SENESCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")
