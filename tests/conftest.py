@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))  # of the tests, side by side
+if PROCESSES > 1:  # threads without a core of their own wait for each other: two for one core can take ten times as long
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // PROCESSES)))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def networks_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
