@@ -75,7 +75,9 @@ def pixels(page, red: int, green: int, blue: int, opacity: tuple[int, int] = (20
         let n = 0;
         for (const canvas of canvases) {
             const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-            for (let k = 0; k < data.length; k += 4) n += data[k + 3] >= least && data[k + 3] <= most && colour.every((part, c) => Math.abs(data[k + c] - part) < 30);
+            for (let k = 0; k < data.length; k += 4) {
+                n += data[k + 3] >= least && data[k + 3] <= most && colour.every((part, c) => Math.abs(data[k + c] - part) < 30);
+            }
         }
         return n;
     }"""

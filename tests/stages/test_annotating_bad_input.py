@@ -159,6 +159,12 @@ def test_wrong_settings(path: Path, changes: dict, words: str) -> None:
         annotate(path, replace(PLAIN, **changes))
 
 
+def test_a_wrong_threshold_is_told_before_anything_is_measured(path: Path) -> None:
+    with pytest.raises(InputError, match="found 'banana'"):
+        annotate(path, replace(PLAIN, threshold="banana"))
+    assert not Experiment(path).products("stains")
+
+
 def test_a_spot_in_um_needs_the_pixel_size(path: Path) -> None:
     experiment = Experiment(path)
     table = experiment.fields()

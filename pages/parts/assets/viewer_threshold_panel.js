@@ -185,7 +185,7 @@ class TuningPanel {
     this.maskButton.setAttribute('aria-pressed', String(tuner.masked));
     for (const node of this.chips.children) node.setAttribute('aria-pressed', String(Number(node.dataset.threshold) === now && !node.disabled));
     const named = data.proposals.find((one) => one.threshold === now), best = data.proposals.find((one) => one.name === 'best');
-    setText(this.why, named ? named.why : best ? `Set by hand. Proposed: ${best.threshold === null ? 'nothing' : shortNumber(best.threshold)}. ${best.why}` : data.problem);
+    setText(this.why, named ? named.why : best ? `${best.threshold === null ? 'No threshold is proposed.' : `Set by hand. Proposed: ${shortNumber(best.threshold)}.`} ${best.why}` : data.problem);
     this.table.follow();
     this.compare();
   }
