@@ -216,9 +216,13 @@ class Tuner {
     for (const now of [0, 1]) {
       const cells = field.flips.filter(([, is]) => is === now).map(([label]) => field.outlines.get(label)).filter(Boolean);
       if (!cells.length) continue;
-      field.stroke(pen, cells, '#ffffff', 6 * field.ratio);
-      field.stroke(pen, cells, legend[now][1], 3 * field.ratio);
-      for (const cell of cells) field.fill(pen, cell);
+      field.trace(pen, cells); // once for all: hundreds may flip at every move
+      for (const [colour, width] of [['#ffffff', 6], [legend[now][1], 3]]) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = width * field.ratio;
+        pen.stroke();
+      }
+      field.fillTraced(pen, legend[now][1]);
     }
   }
 
