@@ -217,9 +217,11 @@ class Tuner {
       const cells = field.flips.filter(([, is]) => is === now).map(([label]) => field.outlines.get(label)).filter(Boolean);
       if (!cells.length) continue;
       field.trace(pen, cells); // once for all: hundreds may flip at every move
-      for (const [colour, width] of [['#ffffff', 6], [legend[now][1], 3]]) {
+      const wide = cells.reduce((sum, { box: [x0, , x1] }) => sum + x1 - x0, 0) / cells.length * field.view.scale;
+      const rim = Math.min(6 * field.ratio, wide / 4); // thinner where cells are small on the screen, or it covers their neighbours
+      for (const [colour, width] of [['#ffffff', rim], [legend[now][1], rim / 2]]) {
         pen.strokeStyle = colour;
-        pen.lineWidth = width * field.ratio;
+        pen.lineWidth = width;
         pen.stroke();
       }
       field.fillTraced(pen, legend[now][1]);
