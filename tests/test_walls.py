@@ -51,6 +51,13 @@ def test_cellpose_is_imported_in_one_room() -> None:
             assert file.parent.name in ("cells", "recipes"), file
 
 
+def test_outlining_imports_no_module_that_compiles_as_it_is_imported() -> None:
+    slow = {f"cellpose.{name}" for name in ("dynamics", "io", "metrics", "models", "plot", "utils")}
+    for name in ("segmentation", "engines", "tiles", "dynamics", "diameter", "labels", "weights"):
+        used = imports(ROOT / f"core/cells/{name}.py")
+        assert not used & (slow | {"cellpose"}), f"{name} imports {used & (slow | {'cellpose'})}"
+
+
 def test_torch_is_imported_where_networks_are() -> None:
     for file in sources("core"):
         if any(n.split(".")[0] == "torch" for n in imports(file)):

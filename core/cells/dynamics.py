@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 import fastremap
+import fill_voids
 import numpy as np
-from cellpose.utils import fill_holes_and_remove_small_masks
 from numba import njit
 from scipy.ndimage import find_objects, maximum_filter
 
@@ -71,7 +71,7 @@ def outlines(
     if flow_threshold > 0:
         labels[np.append(False, errors > flow_threshold)[labels]] = 0
     # Cellpose leaves gaps here, and its removal of small cells, which counts on 1..N, then drops the wrong ones
-    filled = fill_holes_and_remove_small_masks(_renumbered(labels), min_size=max(min_area_px, 1)).astype(np.int32)
+    filled = without_holes_and_small(_renumbered(labels), max(min_area_px, 1))
     return Outlined(filled, errors[labels.ravel()[_first_pixels(filled)] - 1])
 
 
@@ -107,6 +107,23 @@ def without_large(labels: np.ndarray, share: float) -> np.ndarray:
     if large.any():
         labels = np.where(large[labels], 0, labels)
     return _renumbered(labels)
+
+
+def without_holes_and_small(labels: np.ndarray, min_area_px: int) -> np.ndarray:
+    """Drop cells of fewer than ``min_area_px`` (at least 1), fill the holes of the others, and drop again what a filled one left small.
+
+    ``labels`` int32 (Y, X), 1..N. The same as ``cellpose.utils.fill_holes_and_remove_small_masks``, whose import compiles functions
+    for seconds in every process.
+    """
+    labels = _without_small(labels, min_area_px)
+    for label, box in enumerate(find_objects(labels), start=1):
+        labels[box][fill_voids.fill(labels[box] == label)] = label
+    return _without_small(labels, min_area_px)
+
+
+def _without_small(labels: np.ndarray, min_area_px: int) -> np.ndarray:
+    areas = fastremap.unique(labels, return_counts=True)[1][1:]
+    return _renumbered(fastremap.mask(labels, np.flatnonzero(areas < min_area_px) + 1))
 
 
 def flow_errors(labels: np.ndarray, flows: np.ndarray) -> np.ndarray:

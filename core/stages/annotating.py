@@ -22,6 +22,7 @@ from core.stages.annotation_threshold import Chosen, choose
 from core.stages.common import part
 from core.stages.stained import Stain, open_stain
 from core.stages.staining import measure_stain
+from core.stain.kinds import threshold_of
 from core.stain.original_csv import original_table, write_original
 from core.tables import CELLS, CURATION, REGISTRATIONS, typed
 from core.workspace import AlreadyPublished, Experiment, Product, fingerprint, product_id, publish
@@ -62,6 +63,8 @@ def annotate(
         As ``measure_stain``; a wrong threshold, or none can be proposed.
     """
     experiment = Experiment(path)
+    if "=" not in settings.threshold:
+        threshold_of(settings)  # a wrong one is told before minutes of aligning
     if stain_id is None:
         stain_id = measure_stain(path, settings, segmentation_id, registration_id, part(progress, 0, MEASURING, 1.0)).name
     stain = open_stain(experiment, stain_id)
@@ -96,8 +99,6 @@ def _known(measured: Any) -> dict[str, Any]:
 
 def _own(settings: AnnotateSettings) -> dict[str, Any]:
     """The settings that only the annotation hangs on; "0,50" and "0.5" are one threshold."""
-    from core.stain.kinds import threshold_of
-
     threshold = settings.threshold if "=" in settings.threshold else threshold_of(settings)
     proposal = settings.proposal if threshold is None or "=" in settings.threshold else ""
     return {name: getattr(settings, name) for name in OF_ANNOTATION} | {"threshold": threshold, "proposal": proposal}

@@ -6,9 +6,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from core.report.words import count
 from core.settings import AnnotateSettings
 from core.stages.annotation_decisions import Decisions
-from core.stages.annotation_threshold import CONTROL, Chosen, usable
+from core.stages.annotation_threshold import CONTROL, GIVEN, Chosen, usable
 from core.stages.stained import Stain
 from core.stain.counting import stained_area
 from core.stain.curation import with_decisions
@@ -105,11 +106,12 @@ def notes(cells: pd.DataFrame, lines: pd.DataFrame, decisions: Decisions, settin
     """What the reader must be told, a sentence or two each."""
     out: list[str] = []
     if stain is not None and chosen is not None:
-        out.append(f"Threshold {chosen.threshold:.4g} ({stain.unit}), {chosen.how}: {chosen.why}")
+        proposal = "" if chosen.how == GIVEN else f', proposal "{chosen.how}"'
+        out.append(f"Threshold {chosen.threshold:.4g} {stain.unit}{proposal}. {chosen.why}")
         out += [*chosen.notes, *_about_extent(cells), *_about_controls(cells, settings), *_about_alignment(stain), *_about_steps(lines), *_about_images(stain)]
         hidden = int((cells["covered_fraction"].notna() & cells["automatic_class"].isna()).sum())
         if hidden:
-            out.append(f"{hidden} cells have no class: the aligned stain image covers less than {100 * settings.min_covered:.3g} % of them.")
+            out.append(f"{count(hidden, 'cell')} without a class: the aligned stain image covers less than {100 * settings.min_covered:.3g} % of each.")
         shaky = int(cells["fragile"].sum())
         if shaky:
             out.append(f"{shaky} of {int(cells['automatic_class'].notna().sum())} cells are fragile: their class changes within the error of the alignment.")
@@ -147,8 +149,8 @@ def _about_controls(cells: pd.DataFrame, settings: AnnotateSettings) -> list[str
 def _about_alignment(stain: Stain) -> list[str]:
     verdicts: Mapping[str, int] = stain.registration["verdict"].value_counts().to_dict()
     taken = int((stain.registration["source"] == "consensus").sum())
-    out = [f"The alignment of {verdicts['check']} images should be looked at."] if verdicts.get("check") else []
-    return out + ([f"{taken} images took the alignment of their imaging session."] if taken else [])
+    out = [f"The alignment of {count(verdicts['check'], 'image')} should be looked at."] if verdicts.get("check") else []
+    return out + ([f"{count(taken, 'image')} took the alignment of the imaging session."] if taken else [])
 
 
 def _about_steps(lines: pd.DataFrame) -> list[str]:
@@ -167,9 +169,10 @@ def _about_images(stain: Stain) -> list[str]:
 
 def _about_decisions(cells: pd.DataFrame, decisions: Decisions) -> list[str]:
     made = int((cells["decision"] != "").sum())
-    out = [f"{made} cells were decided on by people, {decisions.n_carried} of them on other outlines and carried over."] if made else []
+    carried = f", {decisions.n_carried} of them on other outlines and carried over" if decisions.n_carried else ""
+    out = [f"{count(made, 'cell')} decided on by people{carried}."] if made else []
     lost = len(decisions.lost)
-    return out + ([f"{lost} decisions could not be carried over to these outlines: see lost_decisions.csv."] if lost else [])
+    return out + ([f"{count(lost, 'decision')} could not be carried over to these outlines: see lost_decisions.csv."] if lost else [])
 
 
 def controls(cells: pd.DataFrame) -> dict[str, int]:

@@ -16,6 +16,7 @@ from core.workspace import plain
 GIVEN: Final = "given"
 CONTROL: Final = "negative control"
 PER_LINE: Final = "Every line has its own threshold, so their fractions cannot be compared with each other."
+LAYER_THRESHOLD: Final = 0.5
 LAYER: Final = "A ready layer: 0 is unstained, everything else is stained."
 
 
@@ -45,8 +46,14 @@ def usable(cells: pd.DataFrame, settings: AnnotateSettings) -> np.ndarray:
 
 
 def proposed_thresholds(cells: pd.DataFrame, settings: AnnotateSettings) -> list[Proposal]:
-    """One proposal a method for the cells of all fields together (``Stain.cells``); InputError where no cell is covered."""
+    """One proposal a method for the cells of all fields together (``Stain.cells``); InputError where no cell is covered.
+
+    A ready layer (``settings.signal`` "binary") has one answer whatever its cells: cells of other kinds that have two values only
+    are no layer.
+    """
     kept = cells[usable(cells, settings)]
+    if settings.signal == "binary":
+        return [Proposal(name, LAYER_THRESHOLD, LAYER) for name in PROPOSALS]
     return proposals(kept["critical_threshold"].to_numpy(float), (kept["role"] == CONTROL).to_numpy(bool), settings.control_positive)
 
 
@@ -76,7 +83,7 @@ def choose(cells: pd.DataFrame, settings: AnnotateSettings) -> Chosen:
 
 def _proposed(cells: pd.DataFrame, settings: AnnotateSettings) -> Chosen:
     if settings.signal == "binary":
-        return Chosen(0.5, settings.proposal, LAYER)
+        return Chosen(LAYER_THRESHOLD, settings.proposal, LAYER)
     kept = cells[usable(cells, settings)]
     found = proposed(settings.proposal, kept["critical_threshold"].to_numpy(float), (kept["role"] == CONTROL).to_numpy(bool), settings.control_positive)
     assert found.threshold is not None  # ``proposed`` refuses

@@ -17,7 +17,9 @@ from core.settings import PROPOSALS
 WINDOW = 2.0
 """Stability looks at the threshold divided and multiplied by this."""
 
-FEW_CONTROLS = 20
+RARE = 0.02  # share of the cells that may be dust
+FEW_CONTROLS = FEW_CELLS = 20
+ALIKE = "The cells' signals show no plateau: no threshold parts two groups of them."
 CURVE_POINTS = 200
 
 
@@ -85,20 +87,28 @@ def most_stable(values: np.ndarray, lowest: float = -np.inf) -> float | None:
 
     Change is the difference of the log-odds of the fraction between ``threshold / WINDOW`` and ``threshold * WINDOW``, so that
     the flat ends of the curve (nobody or everybody positive) are no plateau: there the odds still change. Thresholds are
-    tried on a logarithmic grid from the 2 % quantile of the cells' values to their maximum; of equally stable ones the
-    middle (geometric) is taken. None without positive values above ``lowest``, or with fewer than three different ones.
+    tried on a logarithmic grid from the ``RARE`` quantile of the cells' values, or from ``lowest`` where that is lower, to their
+    maximum; of equally stable ones the middle (geometric) is taken. Where all positive values but ``RARE`` ones lie within
+    ``WINDOW`` of that middle, these cells are alike and are not parted: the threshold is then below them, if ``lowest`` or cells
+    without signal say that this is possible. None without positive values above ``lowest``, or if all cells are alike.
     """
     positive = values[values > 0]
-    if len(np.unique(positive)) < 3:
+    if not len(positive):
         return None
-    grid = np.geomspace(np.quantile(positive, 0.02), positive.max(), 400)
+    start = float(np.quantile(positive, RARE))
+    grid = np.geomspace(min(start, lowest) if lowest > 0 else start, positive.max(), 400)
     grid = grid[grid >= lowest]
     if not len(grid):
         return None
     change = _log_odds(values, grid / WINDOW) - _log_odds(values, grid * WINDOW)
     flattest = np.flatnonzero(change <= change.min() + 1e-9)
     run = flattest[np.cumsum(np.diff(flattest, prepend=flattest[0]) > 1) == _longest(flattest)]
-    return float(np.sqrt(grid[run[0]] * grid[run[-1]]))
+    middle = float(np.sqrt(grid[run[0]] * grid[run[-1]]))
+    if ((positive <= middle / WINDOW) | (positive > middle * WINDOW)).mean() > RARE:
+        return middle
+    below = start / WINDOW
+    known = lowest > -np.inf or len(positive) < len(values)  # what unstained cells look like
+    return below if known and below >= lowest else None
 
 
 def fraction_curve(critical: np.ndarray, group: Sequence[str] | np.ndarray, thresholds: np.ndarray | None = None) -> pd.DataFrame:
@@ -155,15 +165,12 @@ def _seen(critical: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _best(values: np.ndarray, controls: np.ndarray, allowed: float, lowest: float | None) -> Proposal:
-    layer = _two_levels("best", values)
-    if layer:
-        return layer
     stable = most_stable(values, -np.inf if lowest is None else lowest)
     share = _percent(allowed)
     if lowest is None:
         why = "There is no negative control, so nothing says how much signal unstained cells have. "
         if stable is None:
-            return Proposal("best", None, why + "The cells' signals show no plateau either.")
+            return Proposal("best", None, why + ALIKE)
         return Proposal("best", stable, why + "This is the threshold around which the fraction of positive cells changes least; check it by eye.")
     if stable is None:
         return Proposal("best", lowest, f"The lowest threshold at which at most {share} of the negative-control cells are positive.")
@@ -185,33 +192,20 @@ def _control(controls: np.ndarray, allowed: float, threshold: float | None) -> P
 def _histogram(name: str, values: np.ndarray, reason: str) -> Proposal:
     from skimage.filters import threshold_li, threshold_otsu, threshold_triangle
 
-    layer = _two_levels(name, values)
-    if layer:
-        return layer
+    if len(np.unique(values)) == 1:
+        return Proposal(name, None, "All cells have the same signal, so nothing parts stained from unstained ones.")
     methods: dict[str, Callable[[np.ndarray], float]] = {"Otsu": threshold_otsu, "triangle": threshold_triangle, "Li": threshold_li}
     method = methods[name]
-    return Proposal(name, float(method(values)), f"Over the signals of {len(values)} cells: here {reason}.")
+    few = " With so few cells this is a rough value." if len(values) < FEW_CELLS else ""
+    return Proposal(name, float(method(values)), f"Over the signals of {len(values)} cells: here {reason}.{few}")
 
 
 def _stability(values: np.ndarray) -> Proposal:
-    layer = _two_levels("stability", values)
-    if layer:
-        return layer
     stable = most_stable(values)
     if stable is None:
-        return Proposal("stability", None, "The cells' signals show no plateau.")
+        return Proposal("stability", None, ALIKE)
     share = float((values > stable).mean())
     return Proposal("stability", stable, f"The fraction of positive cells ({_percent(share)}) changes least round this threshold.")
-
-
-def _two_levels(name: str, values: np.ndarray) -> Proposal | None:
-    """A ready layer has two values, and any threshold between them parts the cells; one value parts nothing."""
-    levels = np.unique(values)
-    if len(levels) == 2:
-        return Proposal(name, float(levels.mean()), "The signal has two levels only, as a ready layer has; this lies between them.")
-    if len(levels) == 1:
-        return Proposal(name, None, "All cells have the same signal, so nothing parts stained from unstained ones.")
-    return None
 
 
 def _log_odds(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def proposals(stain: Stain, part: int, allowed: float) -> tuple[list[dict[str, A
 
     cells = critical(stain.experiment.path, stain.id, part).drop(columns=["sample", "role"]).merge(stain.fields[["fov_id", "sample", "role"]], on="fov_id")
     try:
-        found = proposed_thresholds(cells, AnnotateSettings(control_positive=allowed / 100))
+        found = proposed_thresholds(cells, AnnotateSettings(signal=stain.settings["signal"], control_positive=allowed / 100))
     except InputError as problem:
         return [], str(problem)
     return [{"name": one.name, "threshold": one.threshold, "why": one.why} for one in found], ""

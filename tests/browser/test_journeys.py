@@ -137,7 +137,7 @@ def test_own_images_with_a_broken_one_among_them(page, images: list[Path], works
 
 
 def test_a_cancelled_job_is_resumed(page, images: list[Path], settle: Callable, expect) -> None:  # type: ignore[no-untyped-def]
-    start(page, "to cancel", images[:2], settle)
+    start(page, "to cancel", images[:1], settle)
     page.get_by_role("button", name=re.compile("Assess . field")).click()
     page.get_by_role("button", name="Cancel").click(timeout=30_000)
     expect(page.get_by_text("was cancelled")).to_be_visible(timeout=60_000)

@@ -68,18 +68,20 @@ def test_the_browser_calls_the_cells_that_the_app_would(tab, stain: Stain, settl
     tab.wait_for_url(re.compile(r"threshold=5(\.0)?&"))  # the app keeps what the sliders say a moment later
 
 
-def pixels(page, red: int, green: int, blue: int) -> int:  # type: ignore[no-untyped-def]
+def pixels(page, red: int, green: int, blue: int, opacity: tuple[int, int] = (201, 255)) -> int:  # type: ignore[no-untyped-def]
     """Pixels of this colour on the outlines of all fields, once what a slider did is drawn."""
     drawn(page)
-    count = """(canvases, colour) => {
+    count = """(canvases, [colour, [least, most]]) => {
         let n = 0;
         for (const canvas of canvases) {
             const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-            for (let k = 0; k < data.length; k += 4) n += data[k + 3] > 200 && colour.every((part, c) => Math.abs(data[k + c] - part) < 30);
+            for (let k = 0; k < data.length; k += 4) {
+                n += data[k + 3] >= least && data[k + 3] <= most && colour.every((part, c) => Math.abs(data[k + c] - part) < 30);
+            }
         }
         return n;
     }"""
-    return int(page.locator(".stage canvas.over").evaluate_all(count, [red, green, blue]))
+    return int(page.locator(".stage canvas.over").evaluate_all(count, [[red, green, blue], opacity]))
 
 
 def test_outlines_take_the_colour_of_the_class(tab, stain: Stain, settle: Callable) -> None:  # type: ignore[no-untyped-def]
@@ -109,7 +111,12 @@ def test_cells_that_flip_are_counted(tab, stain: Stain, settle: Callable) -> Non
     settle(tab)
     lost = before - stained_cells(tab)
     assert lost > 0
-    tab.get_by_text(f"0 cells become stained, {lost} no longer are").wait_for()
+    tab.get_by_text(f"0 cells become stained, {lost} no longer {'is' if lost == 1 else 'are'}.").wait_for()
+    blue, white, pale = (86, 180, 233), (255, 255, 255), (65, 77)
+    assert pixels(tab, *blue, pale) > 100  # filled in the colour of what they are now
+    assert pixels(tab, *white) > 100
+    tab.get_by_role("button", name="Forget", exact=True).click()
+    assert (pixels(tab, *blue, pale), pixels(tab, *white)) == (0, 0)
 
 
 def test_saving_shows_the_summary(tab, stain: Stain, settle: Callable) -> None:  # type: ignore[no-untyped-def]

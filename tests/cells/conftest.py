@@ -1,7 +1,6 @@
 """A Cellpose 3 network with random weights, made once, and named label images."""
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -25,14 +24,6 @@ def random_state(channels: int = 2, seed: int = 0) -> dict:
             one = name.endswith(("running_var", ".0.weight"))
             state[name] = torch.ones(shape) if one else torch.zeros(shape)
     return state | {"diam_mean": torch.tensor([30.0]), "diam_labels": torch.tensor([24.0])}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled networks of the tests do not go into the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SENESCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from cellpose import dynamics as original
-from cellpose import metrics
+from cellpose import metrics, utils
 
 from core.cells import dynamics
 
@@ -42,6 +42,21 @@ def test_flow_error_of_an_absent_label(discs: np.ndarray, flows: tuple[np.ndarra
     errors = dynamics.flow_errors(gapped, flows[0])
     assert np.isinf(errors[2])
     assert np.isfinite(np.delete(errors, 2)).all()
+
+
+@pytest.mark.parametrize("min_area_px", [1, 15, 60, 2000])
+def test_filling_and_dropping_small_cells_is_cellpose(discs: np.ndarray, min_area_px: int) -> None:
+    """Cells with holes, in holes of others, in pieces, of a few pixels."""
+    labels, random = discs.copy(), np.random.default_rng(2)
+    labels[random.random(labels.shape) < 0.2] = 0
+    for label, (y, x) in enumerate(random.integers(5, 110, (60, 2)), start=labels.max() + 1):
+        labels[y : y + random.integers(1, 9), x : x + random.integers(1, 9)] = label
+    labels = dynamics._renumbered(labels)
+    wanted = utils.fill_holes_and_remove_small_masks(labels.copy(), min_size=min_area_px)
+    found = dynamics.without_holes_and_small(labels.copy(), min_area_px)
+    assert found.dtype == np.int32
+    assert np.array_equal(found, wanted)
+    assert (found > 0).any() == (min_area_px < 2000)
 
 
 @pytest.mark.parametrize("flow_threshold", [0.0, 0.03, 0.4])

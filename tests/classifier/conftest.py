@@ -12,14 +12,6 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory):
-    """Compiled networks of the tests do not go into the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SENESCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def small_state():
     """The state dict of a random B0 with the statistics of a used network, as efficientnet_pytorch itself builds it."""

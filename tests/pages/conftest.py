@@ -1,13 +1,15 @@
 """Pages without a browser and without workers: a workspace of its own, ready-made experiments, jobs that stay queued."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.fields import table_of
@@ -20,6 +22,14 @@ from core.workspace import Experiment, create_experiment, publish
 
 MAIN = Path(__file__).resolve().parents[2] / "pages" / "parts" / "main.py"
 SIDE = 96
+
+
+@pytest.fixture(autouse=True, scope="session")
+def installed_components() -> Iterator[None]:
+    """Every AppTest reads the metadata of all installed packages in search of components: here the first one does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A small experiment with known truth and a small classifier file; both made once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
@@ -17,14 +17,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "workspace"
     monkeypatch.setenv("SENESCOPE_WORKSPACE", str(root))
     return root
-
-
-@pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled networks of the tests do not go into the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SENESCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -99,12 +91,22 @@ CELL_IDS = (2, 5, 9, 40, 41, 300)
 
 
 @pytest.fixture
-def dishes(tmp_path: Path) -> Callable[..., Path]:
+def dishes(dishes_once: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
     """Make an experiment of hand-made fields of 110 x 160 px with six square cells of 30 x 30 px (ids 2, 5, 9, 40, 41, 300) each.
 
     ``fields``: fov_id -> {"stained": {id: rows of it that are stained}, "sample": ..., "role": ..., "density": 0.3}. The stain images
     are 16 bits with a little noise on uneven light; a colour image shows the same dye. The outlines are its only segmentation.
     """
+
+    def make(fields: dict[str, dict], name: str = "dishes", pixel_size_um: float = 0.5) -> Path:
+        return Path(copytree(dishes_once(fields, name, pixel_size_um), tmp_path / name))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dishes_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """What ``dishes`` copies; the same fields are made once."""
     from core.images import write_image, write_labels
     from core.stages.importing import import_labels
     from core.tables import FIELDS, typed
@@ -124,8 +126,8 @@ def dishes(tmp_path: Path) -> Callable[..., Path]:
             out[y : y + rows, x : x + 30] = density
         return out
 
-    def make(fields: dict[str, dict], name: str = "dishes", pixel_size_um: float = 0.5) -> Path:
-        made, rng, rows = Experiment(tmp_path / name), np.random.default_rng(4), []
+    def make(fields: dict[str, dict], name: str, pixel_size_um: float) -> Path:
+        made, rng, rows = Experiment(tmp_path_factory.mktemp("dishes") / name), np.random.default_rng(4), []
         (made.path / "labels").mkdir(parents=True)
         light = 0.6 + 0.1 * np.linspace(0, 1, 160) + 0.05 * np.linspace(0, 1, 110)[:, None]
         for fov_id, about in fields.items():
@@ -142,4 +144,12 @@ def dishes(tmp_path: Path) -> Callable[..., Path]:
         import_labels(made, [str(p) for p in sorted((made.path / "labels").iterdir())])
         return made.path
 
-    return make
+    kept: dict[str, Path] = {}
+
+    def once(fields: dict[str, dict], name: str, pixel_size_um: float) -> Path:
+        key = repr((fields, name, pixel_size_um))
+        if key not in kept:
+            kept[key] = make(fields, name, pixel_size_um)
+        return kept[key]
+
+    return once

@@ -14,7 +14,9 @@ from core.report import read_csv
 from core.settings import AnnotateSettings
 from core.stages.annotating import annotate
 from core.stages.annotation_import import annotate_from_csv
+from core.stages.annotation_threshold import proposed_thresholds
 from core.stages.importing import import_labels
+from core.stages.stained import open_stain
 from core.stages.staining import measure_stain
 from core.tables import ANNOTATED_CELLS, ANNOTATED_FIELDS, FAILURES
 from core.workspace import Experiment, read_json
@@ -111,17 +113,22 @@ def test_controls_above_what_is_allowed_are_told(dishes: Callable[..., Path]) ->
 
 def test_one_field_with_all_cells_positive(dishes: Callable[..., Path]) -> None:
     path = dishes({"f1": {"stained": dict.fromkeys((2, 5, 9, 40, 41, 300), 30)}})
-    for settings in (PLAIN, replace(PLAIN, threshold="auto")):
-        made = annotate(path, settings)
-        lines = read_csv(made / "lines.csv", {"sample": "str", "n_positive": "Int64", "ci_low": "Float64", "ci_high": "Float64"})
-        assert lines["ci_low"].iloc[0] < 1
-        words = (made / "notes.txt").read_text(encoding="utf-8")
-        assert ("All 6 cells are positive: either all are stained, or the threshold lies below" in words) == (settings is PLAIN)
-        assert "One field only: fraction and interval speak of the cells of this field" in words
+    made = annotate(path, PLAIN)
+    lines = read_csv(made / "lines.csv", {"sample": "str", "n_positive": "Int64", "ci_low": "Float64", "ci_high": "Float64"})
+    assert lines["ci_low"].iloc[0] < 1
+    words = (made / "notes.txt").read_text(encoding="utf-8")
+    assert "All 6 cells are positive: either all are stained, or the threshold lies below" in words
+    assert "One field only: fraction and interval speak of the cells of this field" in words
+    with pytest.raises(InputError, match=r"no negative control.* no plateau.* Enter a threshold"):  # they are alike: stained, or all not
+        annotate(path, replace(PLAIN, threshold="auto"))
+    [refused] = proposed_thresholds(open_stain(Experiment(path)).cells(PLAIN.min_fraction), PLAIN)[:1]
+    assert refused.threshold is None
     write_image(stain_of(path, "f1"), (read(stain_of(path, "f1")).pixels < 60_000).astype(np.uint8))  # a layer
     write_image(path / "images" / "f1_colour.tif", np.zeros((110, 160, 3), np.uint8))
     made = annotate(path, replace(PLAIN, signal="binary", threshold="auto"))
     assert (read_csv(made / "cells.csv", ANNOTATED_CELLS)["class"] == 1).all()
+    layer = proposed_thresholds(open_stain(Experiment(path)).cells(0.05), replace(PLAIN, signal="binary"))
+    assert {one.threshold for one in layer} == {0.5}  # for the page, whatever the cells
     assert "The stain layer is stained everywhere" in (made / "notes.txt").read_text(encoding="utf-8")
 
 
@@ -150,6 +157,12 @@ def test_no_cell_positive_and_several_fields(path: Path) -> None:
 def test_wrong_settings(path: Path, changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         annotate(path, replace(PLAIN, **changes))
+
+
+def test_a_wrong_threshold_is_told_before_anything_is_measured(path: Path) -> None:
+    with pytest.raises(InputError, match="found 'banana'"):
+        annotate(path, replace(PLAIN, threshold="banana"))
+    assert not Experiment(path).products("stains")
 
 
 def test_a_spot_in_um_needs_the_pixel_size(path: Path) -> None:

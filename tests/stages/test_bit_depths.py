@@ -25,12 +25,10 @@ def twelve_bits() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def segment(tmp_path_factory: pytest.TempPathFactory) -> Segment:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SENESCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        path = find_model(EMBEDDED_SEGMENTER, "segmenter").path
-        assert path is not None
-        segmenter = load_segmenter(path, "cpu")
+def segment() -> Segment:
+    path = find_model(EMBEDDED_SEGMENTER, "segmenter").path
+    assert path is not None
+    segmenter = load_segmenter(path, "cpu")
     return lambda file: segmenter.segment(grey(read(file)), 60.0)
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
@@ -27,14 +28,25 @@ AT = AnnotateSettings(register="none", threshold="0.1")
 FIVE = (("f1", 2, "negative"), ("f1", 9, "positive"), ("f1", 40, "exclude"), ("f1", 41, "cannot tell"), ("f2", 5, "negative"))
 
 
+@pytest.fixture(scope="module")
+def annotated(dishes_once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment with one annotation; do not change it."""
+    made = dishes_once({"f1": {"stained": {2: 12, 40: 30}}, "f2": {"stained": {5: 20}, "sample": "B"}}, "dishes", 0.5)
+    path = Path(copytree(made, tmp_path_factory.mktemp("annotated") / "dishes"))
+    annotate(path, AT)
+    return path
+
+
 @pytest.fixture
-def experiment(dishes: Callable[..., Path]) -> Experiment:
-    return Experiment(dishes({"f1": {"stained": {2: 12, 40: 30}}, "f2": {"stained": {5: 20}, "sample": "B"}}))
+def experiment(annotated: Path, tmp_path: Path) -> Experiment:
+    """A copy that a test may change."""
+    return Experiment(Path(copytree(annotated, tmp_path / "dishes")))
 
 
 @pytest.fixture
 def now(experiment: Experiment) -> Curation:
-    return opened(experiment, annotate(experiment.path, AT))
+    [annotation] = experiment.products("annotations")
+    return open_curation(experiment, annotation)
 
 
 def opened(experiment: Experiment, folder: Path) -> Curation:

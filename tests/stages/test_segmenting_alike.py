@@ -33,9 +33,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small(experiment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def small(experiment: Path) -> Path:
     """Two fields of 90 x 100 px."""
-    monkeypatch.setenv("SENESCOPE_CACHE", str(tmp_path / "cache"))
     for phase in stage.Experiment(experiment).fields()["phase"]:
         file, _ = stage.Experiment(experiment).resolve(phase)
         write_image(file, read(file).pixels[200:290, 200:300], 0.65)

@@ -63,10 +63,36 @@ def test_few_controls_are_mentioned() -> None:
     assert "only 3 control cells" in words
 
 
-def test_two_levels_are_parted_in_the_middle_and_one_level_is_not() -> None:
-    found = proposals(np.array([0.0, 1.0, 1.0, 0.0]), np.zeros(4, bool))
-    assert {p.threshold for p in found if p.name != "negative control"} == {0.5}
+def test_two_values_are_parted_and_one_is_not() -> None:
+    layer = np.array([0.0, 1.0, 1.0, 0.0])  # read as raw values
+    for p in proposals(layer, np.zeros(4, bool)):
+        assert p.threshold is None if p.name == "negative control" else ((layer > p.threshold) == layer).all(), p
     assert {p.threshold for p in proposals(np.ones(5), np.zeros(5, bool))} == {None}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 80])
+@pytest.mark.parametrize("level", [0.01, 0.3])
+def test_cells_that_are_all_alike_are_not_parted(n: int, level: float, rng: np.random.Generator) -> None:
+    alike = level * rng.uniform(0.8, 1.25, n)  # two different cells look like two levels, many like a plateau of half of them
+    assert most_stable(alike) is None
+    found = {p.name: p for p in proposals(alike, np.zeros(n, bool))}
+    for name in ("best", "stability"):
+        assert found[name].threshold is None
+        assert "no plateau" in found[name].why
+    for name in ("Otsu", "triangle", "Li"):
+        assert found[name].threshold is None or n == 80 or "few cells" in found[name].why
+    with pytest.raises(InputError, match="Enter a threshold"):
+        proposed("best", alike, np.zeros(n, bool))
+    controls = np.arange(n + 1) < 1  # a control tells stained from unstained where the cells alone cannot
+    assert (proposed("best", np.append(level / 30, alike), controls).threshold < alike).all()
+    assert (proposed("best", np.append(level * 1.5, alike), controls).threshold > alike).all()
+
+
+def test_stained_cells_that_are_alike_are_parted_from_those_without_signal(rng: np.random.Generator) -> None:
+    stained = 0.3 * rng.uniform(0.8, 1.25, 40)
+    for empty in (np.full(40, -0.01), np.zeros(3)):  # as a colour gate leaves them
+        best = proposed("best", np.append(empty, stained), np.zeros(len(empty) + 40, bool))
+        assert 0 < best.threshold < stained.min()
 
 
 def test_all_cells_positive_or_unseen(cells: tuple[np.ndarray, np.ndarray]) -> None:

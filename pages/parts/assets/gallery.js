@@ -152,7 +152,7 @@ class Gallery {
     if (!taken) { this.say('There is nothing to undo.'); return; }
     this.send();
     const at = this.cards.findIndex((card) => idOf(card.spec) === idOf(taken));
-    this.say(`Taken back: cell ${taken.label} of ${taken.field} was ${taken.was}.`);
+    this.say(`Taken back: “${taken.was}” for cell ${taken.label} of ${taken.field}.`);
     if (at >= 0) this.go(at);
     else this.refresh();
   }

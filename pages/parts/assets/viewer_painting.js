@@ -167,8 +167,12 @@ class Painting extends Frame {
 
   fill(pen, cell) {
     this.trace(pen, [cell]);
+    this.fillTraced(pen, this.viewer.data.legend[this.classOf(cell.label)][1]);
+  }
+
+  fillTraced(pen, colour) {
     pen.globalAlpha = 0.28;
-    pen.fillStyle = this.viewer.data.legend[this.classOf(cell.label)][1];
+    pen.fillStyle = colour;
     pen.fill('evenodd');
     pen.globalAlpha = 1;
   }

@@ -216,9 +216,15 @@ class Tuner {
     for (const now of [0, 1]) {
       const cells = field.flips.filter(([, is]) => is === now).map(([label]) => field.outlines.get(label)).filter(Boolean);
       if (!cells.length) continue;
-      field.stroke(pen, cells, '#ffffff', 6 * field.ratio);
-      field.stroke(pen, cells, legend[now][1], 3 * field.ratio);
-      for (const cell of cells) field.fill(pen, cell);
+      field.trace(pen, cells); // once for all: hundreds may flip at every move
+      const wide = cells.reduce((sum, { box: [x0, , x1] }) => sum + x1 - x0, 0) / cells.length * field.view.scale;
+      const rim = Math.min(6 * field.ratio, wide / 4); // thinner where cells are small on the screen, or it covers their neighbours
+      for (const [colour, width] of [['#ffffff', rim], [legend[now][1], rim / 2]]) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = width;
+        pen.stroke();
+      }
+      field.fillTraced(pen, legend[now][1]);
     }
   }
 

@@ -185,7 +185,7 @@ class TuningPanel {
     this.maskButton.setAttribute('aria-pressed', String(tuner.masked));
     for (const node of this.chips.children) node.setAttribute('aria-pressed', String(Number(node.dataset.threshold) === now && !node.disabled));
     const named = data.proposals.find((one) => one.threshold === now), best = data.proposals.find((one) => one.name === 'best');
-    setText(this.why, named ? named.why : best ? `Set by hand. Proposed: ${best.threshold === null ? 'nothing' : shortNumber(best.threshold)}. ${best.why}` : data.problem);
+    setText(this.why, named ? named.why : best ? `${best.threshold === null ? 'No threshold is proposed.' : `Set by hand. Proposed: ${shortNumber(best.threshold)}.`} ${best.why}` : data.problem);
     this.table.follow();
     this.compare();
   }
@@ -196,9 +196,24 @@ class TuningPanel {
     setText(this.rememberButton, before ? 'Remember this instead' : 'Remember this setting');
     let [gained, lost] = [0, 0];
     if (before) for (const one of this.tuner.stained.values()) for (const [, now] of this.tuner.flipsOf(one)) if (now) gained++; else lost++;
-    const lines = before && Object.keys(before.lines).length ? 'a threshold for every line' : before ? shortNumber(before.threshold) : '';
-    setText(this.flips, before ? `Against ${lines}, ${before.part} %, spots of ${before.spot}: ${gained} cells become stained, ${lost} no longer are. They are filled in the pictures.`
-      : 'Then move a slider: cells that change their class are marked and counted.');
+    const words = before ? [gained, lost].join() + this.rememberedWords(before) : '';
+    if (this.flipsShown === words) return;
+    this.flipsShown = words;
+    const many = (number, one, more) => `${number} ${number === 1 ? one : more}`;
+    this.flips.replaceChildren(...(before ? [this.rememberedWords(before), this.swatch(1), `${many(gained, 'cell becomes', 'cells become')} stained, `,
+      this.swatch(0), `${many(lost, 'no longer is', 'no longer are')}. They are filled, with a white rim, in the pictures.`]
+      : ['Then move a slider: cells that change their class are marked and counted.']));
+  }
+
+  rememberedWords({ lines, threshold, part, spot }) {
+    return `Against ${Object.keys(lines).length ? 'a threshold for every line' : shortNumber(threshold)}, ${part} %, spots of ${spot}: `;
+  }
+
+  /* A dot in the colour of a class, before what is said of it. */
+  swatch(index) {
+    const node = element('i', 'swatch');
+    node.style.background = this.tuner.viewer.data.legend[index][1];
+    return node;
   }
 
   destroy() {
