@@ -34,7 +34,7 @@ from core.classifier.devices import bf16_is_quick  # noqa: E402
 from core.classifier.prediction import Classifier  # noqa: E402
 from core.memory import keep_freed_memory  # noqa: E402
 from core.models import find_model  # noqa: E402
-from core.recipes.demo_classifier import simulated_cells  # noqa: E402
+from core.recipes.demo_cells import simulated_cells  # noqa: E402
 from core.settings import EMBEDDED_CLASSIFIER  # noqa: E402
 
 Predict = Callable[[np.ndarray], np.ndarray]

@@ -32,7 +32,7 @@ from core.images import Picture  # noqa: E402
 from core.images.depth import guess  # noqa: E402
 from core.models import find_model  # noqa: E402
 from core.progress import silent  # noqa: E402
-from core.recipes.demo_classifier import FIELD_PIXELS_UM, TRAINING_SEEDS, VALIDATION_SEEDS, drawn_field  # noqa: E402
+from core.recipes.demo_cells import FIELD_PIXELS_UM, TRAINING_SEEDS, VALIDATION_SEEDS, drawn_field  # noqa: E402
 from core.recipes.demo_reference import FIELDS, seen_fields  # noqa: E402
 from core.report.doubts import flags_of  # noqa: E402
 from core.settings import AssessSettings  # noqa: E402

@@ -6,9 +6,9 @@ Nothing but this project's simulator goes in. Cultures are independent between t
 1000 on, validation fields from 5000, test fields from 9000. Within a round the first epochs see a window around each cell at
 half the resolution, the next ones at the full one; batch statistics are taken at the full 380 px. The first round learns the class of every
 cell; the second, on more cultures, learns what the simulator knows of it: how strongly all its traits speak for either class
-(distillation from the ideal observer; Hinton et al. 2015, arXiv:1503.02531), of which far fewer cells teach as much. A
-temperature fitted on validation cells makes probabilities of the result. The training resumes from ``--scratch`` when it was
-interrupted.
+(distillation from the ideal observer; Hinton et al. 2015, arXiv:1503.02531), of which far fewer cells teach as much; the third
+learns each trait apart (``demo_traits``), and the last layer is then fitted to the evidence. A temperature fitted on validation cells
+makes probabilities of the result. The training resumes from ``--scratch`` when it was interrupted (the third round begins anew).
 """
 
 import argparse
@@ -16,30 +16,35 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.classifier.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from core.classifier.network import build_network
+from core.classifier.network import WithFeatures, build_network
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
 from core.classifier.training import Batches, FitSettings, fit, reestimate_statistics, score
-from core.dataset.crops import cut_crops, normalise, scale_intensity
+from core.recipes.demo_cells import (
+    CROP_PX,
+    FIELD_PIXELS_UM,
+    MEAN,
+    PIXEL_UM,
+    SPREAD,
+    TEST_SEEDS,
+    TRAINING_SEEDS,
+    VALIDATION_SEEDS,
+    Cells,
+    gather,
+)
 from core.recipes.demo_reference import demo_reference
+from core.recipes.demo_traits import EVIDENCE_UNIT, Lessons, fit_last_layer, learn_traits
 from core.recipes.describing import write_description
 from core.statistics.calibration import apply_temperature, fit_temperature
 
 NAME = "demo-simulated"
-CROP_PX = 380
-PIXEL_UM = 1.0  # cells are rescaled to it
-MEAN, SPREAD = 0.0, 0.2  # of intensities scaled by field: their median is 0, their spread near 0.2
-TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1220), range(5000, 5016), range(9000, 9012)
-FIELD_PIXELS_UM = (0.5, 0.65, 0.87, 1.1, 1.3)  # common cameras behind objectives of 4x to 10x
-EVIDENCE_UNIT = 4.0  # of log-odds: the second round's target for a cell is sigmoid(evidence / 4)
+FITTED_CELLS = 1600  # on which the last layer is fitted
 
 
 @dataclass(frozen=True)
@@ -71,80 +76,12 @@ ROUNDS = (
 )
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Cells of simulated fields: crops (N, 380, 380) float16, normalised; true classes; areas in µm²; the evidence for
-    senescence (log-odds) in their traits; field seeds."""
-
-    crops: np.ndarray
-    classes: np.ndarray
-    areas: np.ndarray
-    evidence: np.ndarray
-    fields: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-
-def simulated_cells(seed: int, pixel_um: float, masks_vary: bool) -> Cells:
-    """The cells of one simulated field that do not touch its border."""
-    field, rng = drawn_field(seed, pixel_um)
-    cells = field.cells[~field.cells.touches_border]
-    image = normalise(scale_intensity(field.phase, "field", 2**field.bits - 1), MEAN, SPREAD)
-    ids = cells.label.to_numpy()
-    variants = outlines(field.labels) if masks_vary else [field.labels]
-    crops = np.zeros((len(ids), CROP_PX, CROP_PX), np.float16)
-    choice = rng.integers(len(variants), size=len(ids))
-    for k, labels in enumerate(variants):
-        crops[choice == k] = cut_crops(image, labels, ids[choice == k], CROP_PX, scale=pixel_um / PIXEL_UM)
-    return Cells(crops, cells.senescent.to_numpy(), cells.area_px.to_numpy() * pixel_um**2, cells.evidence.to_numpy(), np.full(len(cells), seed))
-
-
-def drawn_field(seed: int, pixel_um: float) -> tuple[Any, np.random.Generator]:
-    """One simulated field (``core.simulate.SimulatedField``), and the random numbers that go on from it."""
-    from core.simulate import simulate_field
-
-    rng = np.random.default_rng(seed)
-    prevalence, size_factor = float(rng.uniform(0.15, 0.7)), float(rng.uniform(0.8, 1.25))
-    return simulate_field(seed, 1024, prevalence=prevalence, pixel_size_um=pixel_um, size_factor=size_factor, stain=False), rng
-
-
-def outlines(labels: np.ndarray) -> list[np.ndarray]:
-    """A label image drawn too narrow, right, and too wide, since at use masks come from a segmentation and not from the truth.
-    A cell that narrowing would delete keeps its outline."""
-    from scipy.ndimage import grey_dilation, grey_erosion
-    from skimage.morphology import disk
-    from skimage.segmentation import expand_labels
-
-    rim = grey_dilation(labels, footprint=disk(2)) != grey_erosion(labels, footprint=disk(2))
-    narrow = np.where(rim, 0, labels)
-    lost = np.setdiff1d(np.unique(labels), np.unique(narrow))
-    narrow = np.where(np.isin(labels, lost), labels, narrow)
-    return [narrow, labels, expand_labels(labels, 2), expand_labels(labels, 5)]
-
-
-def gather(seeds: Sequence[int], pixels_um: Sequence[float], masks_vary: bool, file: Path | None = None) -> Cells:
-    """Cells of one simulated field a seed; the magnification goes round. With ``file`` the crops lie there, not in memory."""
-    fields = []
-    with file.open("wb") if file else nullcontext() as out:
-        for i, seed in enumerate(seeds):
-            cells = simulated_cells(seed, pixels_um[i % len(pixels_um)], masks_vary)
-            if out:
-                out.write(cells.crops.tobytes())
-                cells = replace(cells, crops=cells.crops[:0])
-            fields.append(cells)
-    together = {column.name: np.concatenate([getattr(one, column.name) for one in fields]) for column in fields_of(Cells)}
-    if file:
-        together["crops"] = np.memmap(file, np.float16, "r", shape=(len(together["classes"]), CROP_PX, CROP_PX))
-    return Cells(**together)
-
-
 def batches(cells: Cells, order: np.ndarray, phase: Phase = FULL, by_evidence: bool = False) -> Iterator[tuple[Any, Any]]:
     """The cells in ``order``, a batch at a time, as ``phase`` sees them, with their classes or what the evidence makes of them."""
     import torch
 
     low = (CROP_PX - phase.window_px) // 2
-    targets = 1 / (1 + np.exp(-cells.evidence / EVIDENCE_UNIT)) if by_evidence else cells.classes.astype(np.int64)
+    targets = 1 / (1 + np.exp(-cells.log_odds / EVIDENCE_UNIT)) if by_evidence else cells.classes.astype(np.int64)
     for start in range(0, len(order), phase.batch):
         part = order[start : start + phase.batch]
         crops = cells.crops[part, low : low + phase.window_px, low : low + phase.window_px].astype(np.float32)
@@ -191,6 +128,8 @@ def train(scratch: Path, bf16: bool) -> None:
         file = scratch / f"round{number}.pt"
         train_round(network, cells, held, number, one, file, bf16)
         network.load_state_dict(torch.load(file, weights_only=True)["average"])
+    learn_traits(network, Lessons(cells.crops, cells.evidence, cells.nuclei), say)
+    torch.save({"average": network.state_dict()}, scratch / f"round{len(ROUNDS) + 1}.pt")
 
 
 def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round, file: Path, bf16: bool) -> None:
@@ -224,15 +163,16 @@ def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round
 
 
 def publish(scratch: Path, out: Path, bf16: bool) -> None:
-    """Re-estimate the batch statistics at full size, choose the threshold on validation, score on test, write ``out``."""
+    """Re-estimate the batch statistics and fit the last layer at full size, choose the threshold on validation, score on test, write ``out``."""
     import torch
 
     network = build_network("efficientnet-b4", CROP_PX)
     network.load_state_dict(torch.load(sorted(scratch.glob("round*.pt"))[-1], weights_only=True)["average"])
     cells = gather(TRAINING_SEEDS[::4], (0.65, 0.87), True)
-    order = np.random.default_rng(1).permutation(len(cells))[:256]
+    order = np.random.default_rng(1).permutation(len(cells))
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        reestimate_statistics(network, batches(cells, order, replace(FULL, batch=16)))
+        reestimate_statistics(network, batches(cells, order[:256], replace(FULL, batch=16)))
+    fit_last_layer(network, pooled(network, cells, order[-FITTED_CELLS:]), cells.evidence[order[-FITTED_CELLS:]])
     held, test = gather(VALIDATION_SEEDS, (0.65,), True), gather(TEST_SEEDS, (0.65,), True)
     classes, raw = probabilities(network, held, bf16)
     temperature = fit_temperature(classes, raw)
@@ -269,6 +209,15 @@ def renew_reference(out: Path) -> None:
     write_card(out, checkpoint, checkpoint.card["scores"])
 
 
+def pooled(network: Any, cells: Cells, rows: np.ndarray) -> np.ndarray:
+    """What the last layer sees of some cells: (N, D) float32."""
+    import torch
+
+    seen = WithFeatures(network.eval().to(memory_format=torch.channels_last))
+    with torch.inference_mode():
+        return np.concatenate([seen(crops)[:, 1:].numpy() for crops, _ in batches(cells, rows)])
+
+
 def probabilities(network: Any, cells: Cells, bf16: bool) -> tuple[np.ndarray, np.ndarray]:
     """True classes and probabilities (N,)."""
     import torch
@@ -291,7 +240,7 @@ def test_scores(cells: Cells, classes: np.ndarray, found: np.ndarray, threshold:
         "false_negative": int((~called & (classes == 1)).sum()),
         "true_negative": int((~called & (classes == 0)).sum()),
         "area_alone_auc": round(roc_auc(classes, cells.areas), 4),
-        "ceiling_auc": round(roc_auc(classes, cells.evidence), 4),
+        "ceiling_auc": round(roc_auc(classes, cells.log_odds), 4),
     }
 
 
@@ -312,7 +261,7 @@ probabilities mean nothing until it is checked against a stain on your own cells
 - Decision threshold: {threshold:.3f}, by Youden's index on {validation} simulated validation fields, on which the temperature of the
   probabilities ({temperature:.2f}) was fitted too.
 - Training: first on the class of each cell, then, with more cultures, on the simulator's own evidence for it (the log-likelihood ratio of
-  its traits).
+  its traits), then on what each trait says and on where the nucleus lies; the last layer was fitted to the evidence.
 
 | on {tests} simulated test fields of other seeds (0.65 µm a pixel) | |
 |---|---|

@@ -9,6 +9,7 @@ from core.classifier.looks import exposures
 from core.classifier.reference import Reference
 from core.classifier.seen import Seen, learn_reference
 from core.dataset.crops import bounding_boxes, cut_crops, normalise, scale_intensity
+from core.recipes.demo_cells import CROP_PX, FIELD_PIXELS_UM, MEAN, PIXEL_UM, SPREAD, TRAINING_SEEDS, VALIDATION_SEEDS, drawn_field, outlines
 
 OUTLINES = 3  # of those of the training: narrow, right, and wide; the widest no segmentation draws throughout
 FIELDS = 48  # of each set; at all magnifications of the training
@@ -16,16 +17,12 @@ FIELDS = 48  # of each set; at all magnifications of the training
 
 def demo_reference(checkpoint: Checkpoint) -> Reference:
     """Learned from training fields, calibrated on fields that nothing was learned from; some minutes on two cores."""
-    from core.recipes.demo_classifier import TRAINING_SEEDS, VALIDATION_SEEDS
-
     first = VALIDATION_SEEDS.start
     return learn_reference(checkpoint, seen_fields(TRAINING_SEEDS[:FIELDS]), seen_fields(range(first, first + FIELDS)))
 
 
 def seen_fields(seeds: Sequence[int]) -> Seen:
     """One simulated field a seed. Magnification and outlines (narrow, right, wide) go round: a segmentation draws all cells of a field alike."""
-    from core.recipes.demo_classifier import FIELD_PIXELS_UM
-
     parts: list[dict[str, np.ndarray]] = [_of_field(seed, FIELD_PIXELS_UM[k % len(FIELD_PIXELS_UM)], k) for k, seed in enumerate(seeds)]
     together = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
     crops, classes, fields = (together.pop(name) for name in ("crops", "classes", "fields"))
@@ -40,8 +37,6 @@ def seen_fields(seeds: Sequence[int]) -> Seen:
 
 def _of_field(seed: int, pixel_um: float, number: int) -> dict[str, np.ndarray]:
     """Crops (N, 380, 380) float16, classes, field and numbers of the cells that do not touch the border."""
-    from core.recipes.demo_classifier import CROP_PX, MEAN, PIXEL_UM, SPREAD, drawn_field, outlines
-
     field, _ = drawn_field(seed, pixel_um)
     white, variants = 2**field.bits - 1, outlines(field.labels)[:OUTLINES]
     cells, labels = field.cells[~field.cells.touches_border], variants[number % len(variants)]

@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.simulate.layout import Canvas, PlacedCell, field_labels, place_cells
 from core.simulate.optics import camera, phase_contrast, uneven_light
 from core.simulate.phase import Nucleus, optical_path
+from core.simulate.shapes import SPEAKING
 from core.simulate.stain import Registration, draw_registration, render_stain
 
 NOTHING = np.zeros((0, 0), np.uint16)
@@ -23,8 +24,9 @@ class SimulatedField:
     ``phase`` and ``stain`` uint16 with ``bits`` true bits, ``colour`` uint8 (Y, X, 3) RGB, both empty (0, 0) and (0, 0, 3)
     when drawn without stain. ``labels`` int32, 0 background, cells 1..N, each one connected piece. ``cells`` has one row a
     label: label, senescent (0/1), area_px, y_px, x_px (centroid), stained (1: X-gal was put into the cell), stain_density
-    (peak optical density), touches_border, the nucleus' centre, and of the traits granules, spread and evidence (the
-    logarithm of the likelihood ratio, senescent against not, of all its traits). ``registration`` says where the stain and colour image lie:
+    (peak optical density), touches_border, the nucleus' centre, half axes and direction (radians from x towards y), and of
+    the traits granules, spread and evidence (the logarithm of the likelihood ratio, senescent against not, of all its traits, and of each
+    of them). ``registration`` says where the stain and colour image lie:
     see ``core.simulate.stain.Registration``.
     """
 
@@ -173,6 +175,10 @@ def _cell_table(labels: np.ndarray, cells: list[PlacedCell], nuclei: list[Nucleu
             "nucleus_x_px": np.array([n.x - canvas.pad for n in nuclei], dtype=np.float64),
             "granules": np.array([c.traits.granules for c in cells], dtype=np.float64),
             "spread": np.array([c.traits.spread for c in cells], dtype=np.float64),
-            "evidence": np.array([c.traits.evidence for c in cells], dtype=np.float64),
+            "evidence": np.array([sum(c.traits.evidence) for c in cells], dtype=np.float64),
+            **{f"evidence_{name}": np.array([c.traits.evidence[k] for c in cells], dtype=np.float64) for k, name in enumerate(SPEAKING)},
+            "nucleus_long_px": np.array([n.long for n in nuclei], dtype=np.float64),
+            "nucleus_short_px": np.array([n.short for n in nuclei], dtype=np.float64),
+            "nucleus_angle": np.array([n.angle for n in nuclei], dtype=np.float64),
         }
     )

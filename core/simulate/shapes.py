@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+SPEAKING = ("area", "spread", "granules", "vacuoles", "nucleus")  # traits whose means differ between the classes
 SUBPIXEL_BITS = 4  # cv2 takes polygon corners in 1/16 px
 
 
@@ -25,7 +26,7 @@ class Traits:
     fibres: float  # phase of stress fibres
     nucleus_um2: float
     angle: float  # of the long axis, radians from x towards y
-    evidence: float  # what these traits say of the class: see ``_evidence``
+    evidence: tuple[float, ...]  # what each of ``SPEAKING`` says of the class: see ``_evidence``
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,15 @@ def draw_traits(rng: np.random.Generator, senescent: bool, size_factor: float, a
     )
 
 
-def _evidence(area_um2: float, spread: float, granules: float, vacuoles: float, nucleus_um2: float) -> float:
-    """Logarithm of the likelihood ratio, senescent against not, of a cell with these traits (area for a size factor of 1).
+def _evidence(area_um2: float, spread: float, granules: float, vacuoles: float, nucleus_um2: float) -> tuple[float, ...]:
+    """Logarithms of the likelihood ratio, senescent against not, of each trait of a cell (area for a size factor of 1; spread given the area).
 
-    By Neyman and Pearson no score of the traits separates the classes better, so its area under the ROC curve is the ceiling
-    for whoever knows the traits exactly; an image shows them with noise, and its ceiling lies lower. That areas are cut off
+    By Neyman and Pearson no score of the traits separates the classes better than their sum, so its area under the ROC curve is the
+    ceiling for whoever knows the traits exactly; an image shows them with noise, and its ceiling lies lower. That areas are cut off
     at the ends of their range is left out of account.
     """
 
-    def log_likelihood(law: _Class) -> float:
+    def log_likelihoods(law: _Class) -> np.ndarray:
         bulk = np.log(area_um2) - law.log_area
         flatness = np.log(spread / (1 - spread)) - law.spread - _SPREAD_BY_AREA * bulk
         deviations = (
@@ -105,9 +106,9 @@ def _evidence(area_um2: float, spread: float, granules: float, vacuoles: float, 
             (np.log(vacuoles) - law.log_vacuoles) / _VACUOLES_DEVIATION,
             (np.log(nucleus_um2) - law.log_nucleus) / _NUCLEUS_DEVIATION,
         )
-        return float(-0.5 * np.square(deviations).sum() - np.log(law.area_deviation))
+        return -0.5 * np.square(deviations) - np.array([np.log(law.area_deviation), 0, 0, 0, 0])
 
-    return log_likelihood(_SENESCENT) - log_likelihood(_YOUNG)
+    return tuple((log_likelihoods(_SENESCENT) - log_likelihoods(_YOUNG)).tolist())
 
 
 def draw_outline(rng: np.random.Generator, traits: Traits, pixel_size_um: float) -> Outline:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.simulate.shapes import Traits, draw_traits
+from core.simulate.shapes import SPEAKING, Traits, draw_traits
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def drawn() -> list[Traits]:
 
 def test_the_evidence_is_the_logarithm_of_a_likelihood_ratio(drawn: list[Traits]):
     """Of cells with the same evidence the share of senescent ones is its logistic function, at even prior odds."""
-    evidence = np.array([one.evidence for one in drawn])
+    evidence = np.array([sum(one.evidence) for one in drawn])
     senescent = np.array([one.senescent for one in drawn])
     for low, high in ((-6, -2), (-2, -0.5), (-0.5, 0.5), (0.5, 2), (2, 6)):
         here = (evidence >= low) & (evidence < high)
@@ -31,4 +31,13 @@ def test_no_single_trait_separates_as_well_as_the_evidence(drawn: list[Traits], 
     senescent = [one.senescent for one in drawn]
     alone = roc_auc_score(senescent, [getattr(one, trait) for one in drawn])
     assert 0.75 < alone < 0.95
-    assert alone < roc_auc_score(senescent, [one.evidence for one in drawn])
+    assert alone < roc_auc_score(senescent, [sum(one.evidence) for one in drawn])
+
+
+def test_each_trait_speaks_for_itself(drawn: list[Traits]):
+    """What one says hangs on it alone; the sum over traits is what all say."""
+    for k, trait in enumerate(("area_um2", "spread", "granules", "vacuoles", "nucleus_um2")):
+        assert trait.startswith(SPEAKING[k])
+        evidence = np.array([one.evidence[k] for one in drawn])
+        rank = np.corrcoef(np.argsort(np.argsort(evidence)), np.argsort(np.argsort([getattr(one, trait) for one in drawn])))[0, 1]
+        assert rank > 0.8
