@@ -2,7 +2,7 @@
 
 Taught nothing but the sum of the evidence, the network reads how large and how flat a cell is, and little else. Here it gets an
 output for each trait. In the second leg a layer on two of its feature maps also says how much of every place belongs to the
-nucleus, whose size says most after the area, and which one number a cell does not teach to find (deep supervision; Lee et al. 2015,
+nucleus, whose size says as much of the class as the area does, and which one number a cell does not teach to find (deep supervision; Lee et al. 2015,
 arXiv:1409.5185). These layers and outputs are thrown away: ``demo_classifier.publish`` fits the last layer to the evidence anew.
 """
 
