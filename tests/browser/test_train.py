@@ -76,7 +76,7 @@ def test_a_training_is_left_cancelled_resumed_ended_and_kept(open_page: Callable
     goes_on(page, begun, done)
 
     page.get_by_role("button", name="Finish after this epoch").click(timeout=WORK_MS)
-    expect(page.get_by_text("Decision threshold")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("Decision threshold", exact=True)).to_be_visible(timeout=WORK_MS)
     page.wait_for_url(re.compile(r"^(?=.*run=)(?!.*job=)"))
     epochs = epochs_of(begun.with_suffix(""))
     assert done < len(epochs) < 500
