@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core.classifier.network import logit_and_features
 from core.inference import Compiled, Precision, compiled
 
 STEP: Final = 4  # pixels of the crop along a side of a pixel of the last map of the first part
@@ -74,13 +75,12 @@ class FirstPart(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = network
+        self.stem: Any = nn.Sequential(network._conv_stem, network._bn0, network._swish)
+        self.blocks: Any = network._blocks[: first_blocks(network)]
 
     def forward(self, planes: Tensor) -> Tensor:
-        network, counts = self.network, planes[:, 1:]
-        x = network._swish(network._bn0(network._conv_stem(planes[:, :1])))
-        step = network._conv_stem.stride[0]
-        for block in network._blocks[: first_blocks(network)]:
+        x, counts, step = self.stem(planes[:, :1]), planes[:, 1:], self.stem[0].stride[0]
+        for block in self.blocks:
             step *= block._depthwise_conv.stride[0]
             x = _block(block, x, counts[:, :, ::step, ::step])
         return x
@@ -104,14 +104,11 @@ class SecondPart(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = network
+        self.blocks = nn.Sequential(*network._blocks[first_blocks(network) :], network._conv_head, network._bn1, network._swish)
+        self._avg_pooling, self._fc = network._avg_pooling, network._fc
 
     def forward(self, x: Tensor) -> Tensor:
-        network = self.network
-        for block in network._blocks[first_blocks(network) :]:
-            x = block(x)
-        features = network._avg_pooling(network._swish(network._bn1(network._conv_head(x)))).flatten(start_dim=1)
-        return torch.cat([network._fc(features), features], dim=1)
+        return logit_and_features(self, self.blocks(x))
 
 
 def first_blocks(network: Any) -> int:

@@ -65,8 +65,13 @@ class WithFeatures(torch.nn.Module):
         self.network = network
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        features = self.network._avg_pooling(self.network.extract_features(x)).flatten(start_dim=1)
-        return torch.cat([self.network._fc(features), features], dim=1)
+        return logit_and_features(self.network, self.network.extract_features(x))
+
+
+def logit_and_features(network: Any, maps: torch.Tensor) -> torch.Tensor:
+    """Logit and pooled features (N, 1 + D) of the last feature maps (N, D, h, w)."""
+    features = network._avg_pooling(maps).flatten(start_dim=1)
+    return torch.cat([network._fc(features), features], dim=1)
 
 
 def architecture_of(state: Mapping[str, torch.Tensor]) -> str | None:

@@ -114,7 +114,7 @@ def fit(
             train_loss=train_loss,
             rate=training.optimiser.param_groups[0]["lr"],
             seconds=time.perf_counter() - start,
-            weights=_copied(training.average),
+            weights=copied(training.average),
             resume=training.state(),
             at_once=training.at_once,
             **scores,
@@ -129,7 +129,7 @@ class _Training:
         self.device = next(network.parameters()).device
         self.optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
         self.scaled: Any = fabric.setup_optimizers(self.optimiser)  # steps as the precision wants it
-        self.average = _copied(network.state_dict())
+        self.average = copied(network.state_dict())
         self.step, self.epoch, self.at_once = 0, 0, None
         if self.device.type == "cuda":  # the same seed, the same result
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
@@ -142,10 +142,10 @@ class _Training:
 
     def state(self) -> dict[str, Any]:
         return {
-            "network": _copied(self.network.state_dict()),
+            "network": copied(self.network.state_dict()),
             "optimiser": copy.deepcopy(self.optimiser.state_dict()),
             "scaler": self.fabric.strategy.precision.state_dict(),
-            "average": _copied(self.average),
+            "average": copied(self.average),
             "step": self.step,
             "epoch": self.epoch,
             "at_once": self.at_once,
@@ -159,11 +159,11 @@ class _Training:
         generator = torch.Generator().manual_seed(seed)
         _prepare(self.network, head_only=epoch <= settings.head_epochs)
         for crops, classes in batches:
-            self.optimiser.param_groups[0]["lr"] = _rate(self.step, settings)
+            self.optimiser.param_groups[0]["lr"] = learning_rate(self.step, settings)
             crops = settings.augmentation(crops.to(self.device), generator).to(memory_format=memory_order(self.device))
             losses.append(self._learn_batch(crops, classes.to(self.device)))
             self.step += 1
-            _blend(self.average, self.network.state_dict(), min(settings.average, self.step / (self.step + 9)))
+            blend(self.average, self.network.state_dict(), min(settings.average, self.step / (self.step + 9)))
             progress((epoch - 1) + len(losses) / settings.steps, settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
         if not losses:
             raise InputError(f"Training: wanted cells to train on, found no batch in epoch {epoch}.")
@@ -228,7 +228,7 @@ class _Training:
 
     def validate(self, batches: Batches) -> dict[str, Any]:
         """Score the averaged weights, then put the network's own back."""
-        own = _copied(self.network.state_dict())
+        own = copied(self.network.state_dict())
         self.network.load_state_dict(self.average)
         mine = score(self.network, batches, bf16=self.settings.bf16, fp16=self.settings.fp16)
         self.network.load_state_dict(own)
@@ -304,14 +304,16 @@ def _quick(network: nn.Module, device: torch.device) -> Any:
     return quick_backward(network)
 
 
-def _rate(step: int, settings: FitSettings) -> float:
+def learning_rate(step: int, settings: FitSettings) -> float:
+    """Of a step (from 0): a linear rise, then a cosine fall to 0."""
     total = settings.epochs * settings.steps
     if step < settings.warmup:
         return settings.rate * (step + 1) / settings.warmup
     return settings.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - settings.warmup) / max(1, total - settings.warmup))))
 
 
-def _blend(average: dict[str, Tensor], state: dict[str, Tensor], decay: float) -> None:
+def blend(average: dict[str, Tensor], state: dict[str, Tensor], decay: float) -> None:
+    """Move a moving average of the weights, in place, towards ``state``; what cannot be averaged is taken over."""
     for key, value in state.items():
         if value.is_floating_point():
             average[key].lerp_(value, 1 - decay)
@@ -319,5 +321,6 @@ def _blend(average: dict[str, Tensor], state: dict[str, Tensor], decay: float) -
             average[key].copy_(value)
 
 
-def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights, on their own."""
     return {key: value.detach().clone() for key, value in state.items()}

@@ -6,7 +6,6 @@ nucleus, whose size says as much of the class as the area does, and which one nu
 arXiv:1409.5185). These layers and outputs are thrown away: ``demo_classifier.publish`` fits the last layer to the evidence anew.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.classifier.depthwise import quick_backward
+from core.classifier.training import FitSettings, blend, copied, learning_rate
 
 WINDOW_PX: Final = 128  # at full resolution: most cells are whole, and the others are surely large
 JITTER_PX: Final = 10
@@ -78,7 +78,7 @@ def _learn(network: Any, lessons: Lessons, leg: Leg, rng: np.random.Generator, s
     seen: list[Tensor] = []
     hooks = [network._blocks[block].register_forward_hook(lambda _, __, out: seen.append(out)) for block in NUCLEUS_BLOCKS]
     optimiser = torch.optim.AdamW([*network.parameters(), *(weight for finder in finders for weight in finder.parameters())], lr=leg.rate, weight_decay=0.01)
-    average = {key: value.detach().clone() for key, value in network.state_dict().items()}
+    average, schedule = copied(network.state_dict()), FitSettings(epochs=1, steps=leg.steps, rate=leg.rate)
     network.train()
     with quick_backward(network):
         for step in range(leg.steps):
@@ -91,8 +91,8 @@ def _learn(network: Any, lessons: Lessons, leg: Leg, rng: np.random.Generator, s
             if leg.nuclei:
                 for finder, places, side in zip(finders, seen, NUCLEUS_BLOCKS.values(), strict=True):
                     loss = loss + 10 * F.binary_cross_entropy_with_logits(finder(places), F.avg_pool2d(nuclei, side))
-            _step(optimiser, network, loss, _rate(leg, step))
-            _follow(average, network.state_dict(), min(AVERAGE, (step + 1) / (step + 10)))
+            _step(optimiser, network, loss, learning_rate(step, schedule))
+            blend(average, network.state_dict(), min(AVERAGE, (step + 1) / (step + 10)))
             say(f"step {step + 1} of {leg.steps}, loss {loss.item():.3f}")
     for hook in hooks:
         hook.remove()
@@ -128,10 +128,6 @@ def ellipse(nucleus: NDArray[np.float64], size: int) -> NDArray[np.float32]:
     return (np.hypot(along / long, across / short) <= 1).astype(np.float32)
 
 
-def _rate(leg: Leg, step: int) -> float:
-    return leg.rate * (step + 1) / 20 if step < 20 else leg.rate * 0.5 * (1 + math.cos(math.pi * (step - 20) / (leg.steps - 20)))
-
-
 def _step(optimiser: torch.optim.Optimizer, network: nn.Module, loss: Tensor, rate: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = rate
@@ -139,15 +135,6 @@ def _step(optimiser: torch.optim.Optimizer, network: nn.Module, loss: Tensor, ra
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 2.0)
     optimiser.step()
-
-
-def _follow(average: dict[str, Tensor], state: dict[str, Tensor], decay: float) -> None:
-    with torch.no_grad():
-        for key, value in state.items():
-            if value.is_floating_point():
-                average[key].lerp_(value, 1 - decay)
-            else:
-                average[key].copy_(value)
 
 
 def fit_last_layer(network: Any, features: NDArray[np.float32], evidence: NDArray[np.float64]) -> None:
