@@ -13,6 +13,7 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
 
 from core.errors import Cancelled, InputError
 from core.memory import keep_freed_memory
+from core.threads import wait_without_a_core
 
 STAIN = ("register", "annotate", "tune")
 MODELS = ("dataset", "train", "evaluate", "compare", "models")
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    wait_without_a_core()  # before a command imports PyTorch
     given = parser().parse_args(arguments)
     keep_freed_memory()
     try:

@@ -15,6 +15,7 @@ from core.jobs.reporting import Reporter
 from core.jobs.store import JobStore
 from core.memory import keep_freed_memory
 from core.progress import Progress
+from core.threads import wait_without_a_core
 from core.workspace import FileLock
 from core.workspace.files import environment_error, explain
 
@@ -86,6 +87,7 @@ def _summary(error: BaseException, job: Job) -> str:
 def main(arguments: list[str], stages: Stages | None = None) -> int:
     """0 where the job finished well. ``stages`` defaults to those of the app."""
     faulthandler.enable()
+    wait_without_a_core()
     keep_freed_memory()
     db, id = arguments
     store = JobStore(Path(db))
