@@ -118,18 +118,18 @@ class Segmenter:
         """
         image = _checked(image)
         normalised = normalise(image)
-        progress(0.0, 1.0, "network")
+        progress(0.0, 1.0, "looking for cells")
         if normalised is None:
-            progress(1.0, 1.0, "outlines")
+            progress(1.0, 1.0, "drawing outlines")
             return _no_cells(image.shape)
         rescale = self.working_diameter_px / (diameter_px or self.diameter_px)
         steps = int(1 / rescale * STEPS)
         self._compare(normalised, rescale, steps)
         flows = self._flows(normalised, rescale, _share_of(progress, NETWORK_SHARE))
         del normalised
-        progress(NETWORK_SHARE, 1.0, "outlines")
+        progress(NETWORK_SHARE, 1.0, "drawing outlines")
         found = _outlines(flows, steps, flow_threshold, cell_probability, min_area_px)
-        progress(1.0, 1.0, "outlines")
+        progress(1.0, 1.0, "drawing outlines")
         return found
 
     def segment(self, *given: Any, **named: Any) -> np.ndarray:

@@ -42,7 +42,7 @@ def flows_in_tiles(image: np.ndarray, channels: int, stream: Stream, progress: P
     with closing(stream(tiles)) as outputs:  # also where the progress raises Cancelled
         for row, (y, below) in enumerate(zip(ys, [*ys[1:], ys[-1] + size[0]], strict=True)):
             for column, x in enumerate(xs):
-                progress((row * len(xs) + column) / (len(ys) * len(xs)), 1.0, "network")
+                progress((row * len(xs) + column) / (len(ys) * len(xs)), 1.0, "looking for cells")
                 _add(total, weight, next(outputs), taper, x)
             _hand_out(total, weight, below - y, out, y - top, left)
     return out
