@@ -15,7 +15,7 @@ from core.simulate.shapes import SPEAKING
 CROP_PX = 380
 PIXEL_UM = 1.0  # cells are rescaled to it
 MEAN, SPREAD = 0.0, 0.2  # of intensities scaled by field: their median is 0, their spread near 0.2
-TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1220), range(5000, 5016), range(9000, 9012)
+TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = range(1000, 1440), range(5000, 5080), range(9000, 9048)
 FIELD_PIXELS_UM = (0.5, 0.65, 0.87, 1.1, 1.3)  # common cameras behind objectives of 4x to 10x
 
 

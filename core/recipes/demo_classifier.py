@@ -3,29 +3,26 @@
     python -m core.recipes.demo_classifier --out core/embedded/demo-simulated --scratch demo.partial
 
 Nothing but this project's simulator goes in. Cultures are independent between the sets: training fields have seeds from
-1000 on, validation fields from 5000, test fields from 9000. Within a round the first epochs see a window around each cell at
-half the resolution, the next ones at the full one; batch statistics are taken at the full 380 px. The first round learns the class of every
-cell; the second, on more cultures, learns what the simulator knows of it: how strongly all its traits speak for either class
-(distillation from the ideal observer; Hinton et al. 2015, arXiv:1503.02531), of which far fewer cells teach as much; the third
-learns each trait apart (``demo_traits``), and the last layer is then fitted to the evidence. A temperature fitted on validation cells
-makes probabilities of the result. The training resumes from ``--scratch`` when it was interrupted (the third round begins anew).
+1000 on, validation fields from 5000, test fields from 9000. The network learns what every trait of a cell says of its class
+(``demo_traits``), first in windows round the cells, then at the full 380 px. A temperature fitted on validation cells makes
+probabilities of the result. The training resumes from ``--scratch`` when it was interrupted.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.classifier.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from core.classifier.network import WithFeatures, build_network
+from core.classifier.network import build_network
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
-from core.classifier.training import Batches, FitSettings, fit, reestimate_statistics, score
+from core.classifier.training import score
 from core.recipes.demo_cells import (
     CROP_PX,
     FIELD_PIXELS_UM,
@@ -39,60 +36,21 @@ from core.recipes.demo_cells import (
     gather,
 )
 from core.recipes.demo_reference import demo_reference
-from core.recipes.demo_traits import EVIDENCE_UNIT, Lessons, fit_last_layer, learn_traits
+from core.recipes.demo_traits import Lessons, learn_traits
 from core.recipes.describing import write_description
 from core.statistics.calibration import apply_temperature, fit_temperature
 
 NAME = "demo-simulated"
-FITTED_CELLS = 1600  # on which the last layer is fitted
+BATCH = 16
 
 
-@dataclass(frozen=True)
-class Phase:
-    """Epochs that see the same pixels."""
-
-    epochs: int
-    window_px: int  # around the cell's middle
-    shrink: int  # pixels averaged along each axis
-    batch: int
-
-
-@dataclass(frozen=True)
-class Round:
-    """A training with a learning rate that rises, and falls towards 0 again."""
-
-    rate: float
-    phases: tuple[Phase, ...]
-    fields: int  # the first so many of the training fields
-    steps: int  # batches an epoch
-    by_evidence: bool  # learn the evidence for each cell, not its class
-    falls_over: int  # epochs after which the rate would be 0
-
-
-FULL = Phase(8, CROP_PX, 1, 8)
-ROUNDS = (
-    Round(1e-3, (Phase(40, 192, 2, 32), Phase(16, 192, 1, 16), FULL), fields=60, steps=10, by_evidence=False, falls_over=64),
-    Round(5e-4, (Phase(18, 256, 2, 32), Phase(5, 256, 1, 16)), fields=220, steps=20, by_evidence=True, falls_over=32),
-)
-
-
-def batches(cells: Cells, order: np.ndarray, phase: Phase = FULL, by_evidence: bool = False) -> Iterator[tuple[Any, Any]]:
-    """The cells in ``order``, a batch at a time, as ``phase`` sees them, with their classes or what the evidence makes of them."""
+def batches(cells: Cells) -> Iterator[tuple[Any, Any]]:
+    """The cells and their classes, a batch at a time."""
     import torch
 
-    low = (CROP_PX - phase.window_px) // 2
-    targets = 1 / (1 + np.exp(-cells.log_odds / EVIDENCE_UNIT)) if by_evidence else cells.classes.astype(np.int64)
-    for start in range(0, len(order), phase.batch):
-        part = order[start : start + phase.batch]
-        crops = cells.crops[part, low : low + phase.window_px, low : low + phase.window_px].astype(np.float32)
-        small = torch.nn.functional.avg_pool2d(torch.from_numpy(crops)[:, None], phase.shrink)
-        yield small, torch.from_numpy(targets[part])
-
-
-def phase_of(phases: Sequence[Phase], epoch: int) -> Phase:
-    """The phase of an epoch (from 1)."""
-    ends = np.cumsum([phase.epochs for phase in phases])
-    return phases[int(np.searchsorted(ends, epoch))]
+    for start in range(0, len(cells), BATCH):
+        part = slice(start, start + BATCH)
+        yield torch.from_numpy(cells.crops[part].astype(np.float32)[:, None]), torch.from_numpy(cells.classes[part].astype(np.int64))
 
 
 def fresh_network() -> Any:
@@ -117,64 +75,25 @@ def fresh_network() -> Any:
 
 
 def train(scratch: Path, bf16: bool) -> None:
-    """Train through ``ROUNDS``; the last state of each lies in ``scratch``/round1.pt and so on."""
+    """Train, or go on with it; the result lies in ``scratch``/average.pt."""
     import torch
 
     scratch.mkdir(parents=True, exist_ok=True)
-    cells, held = gather(TRAINING_SEEDS, FIELD_PIXELS_UM, True, scratch / "crops.f16"), gather(VALIDATION_SEEDS, (0.65,), True)
-    say(f"{len(cells)} training cells, {cells.classes.mean():.2f} senescent; {len(held)} validation cells")
+    cells = gather(TRAINING_SEEDS, FIELD_PIXELS_UM, True, scratch / "crops.f16")
+    say(f"{len(cells)} training cells, {cells.classes.mean():.2f} senescent")
     network = fresh_network()
-    for number, one in enumerate(ROUNDS, 1):
-        file = scratch / f"round{number}.pt"
-        train_round(network, cells, held, number, one, file, bf16)
-        network.load_state_dict(torch.load(file, weights_only=True)["average"])
-    learn_traits(network, Lessons(cells.crops, cells.evidence, cells.nuclei), say)
-    torch.save({"average": network.state_dict()}, scratch / f"round{len(ROUNDS) + 1}.pt")
+    learn_traits(network, Lessons(cells.crops, cells.evidence, cells.nuclei), scratch / "training.pt", bf16, say)
+    torch.save(network.state_dict(), scratch / "average.pt")
 
 
-def train_round(network: Any, cells: Cells, held: Cells, number: int, one: Round, file: Path, bf16: bool) -> None:
-    """Train one round, or what is left of it; its state lies in ``file`` after every epoch."""
-    import torch
-
-    watched = np.random.default_rng(0).permutation(len(held))[:96]
-    shown = int(np.isin(cells.fields, TRAINING_SEEDS[: one.fields]).sum())  # fields lie in the order of their seeds
-
-    def training(epoch: int) -> Batches:
-        phase = phase_of(one.phases, epoch)
-        order = np.random.default_rng((number - 1, epoch)).permutation(shown)[: phase.batch * one.steps]
-        return batches(cells, order, phase, one.by_evidence)
-
-    def validation(epoch: int) -> Batches:
-        return batches(held, watched, phase_of(one.phases, epoch))
-
-    epochs = sum(phase.epochs for phase in one.phases)
-    settings = FitSettings(epochs=one.falls_over, steps=one.steps, rate=one.rate, average=0.97, seed=number - 1, bf16=bf16)
-    resume = torch.load(file, weights_only=True) if file.is_file() else None
-    if resume and resume["epoch"] >= epochs:
-        return
-    for result in fit(network, training, validation, settings, resume=resume):
-        torch.save(result.resume, file.with_suffix(".new"))
-        file.with_suffix(".new").replace(file)
-        with file.with_suffix(".jsonl").open("a", encoding="utf-8") as history:
-            history.write(json.dumps(result.row()) + "\n")
-        say(" ".join(f"{key} {value:.4g}" for key, value in result.row().items()))
-        if result.epoch == epochs:
-            break
-
-
-def publish(scratch: Path, out: Path, bf16: bool) -> None:
-    """Re-estimate the batch statistics and fit the last layer at full size, choose the threshold on validation, score on test, write ``out``."""
+def publish(scratch: Path, out: Path) -> None:
+    """Choose the threshold on validation, score on test, write ``out``."""
     import torch
 
     network = build_network("efficientnet-b4", CROP_PX)
-    network.load_state_dict(torch.load(sorted(scratch.glob("round*.pt"))[-1], weights_only=True)["average"])
-    cells = gather(TRAINING_SEEDS[::4], (0.65, 0.87), True)
-    order = np.random.default_rng(1).permutation(len(cells))
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        reestimate_statistics(network, batches(cells, order[:256], replace(FULL, batch=16)))
-    fit_last_layer(network, pooled(network, cells, order[-FITTED_CELLS:]), cells.evidence[order[-FITTED_CELLS:]])
+    network.load_state_dict(torch.load(scratch / "average.pt", weights_only=True))
     held, test = gather(VALIDATION_SEEDS, (0.65,), True), gather(TEST_SEEDS, (0.65,), True)
-    classes, raw = probabilities(network, held, bf16)
+    classes, raw = probabilities(network, held)
     temperature = fit_temperature(classes, raw)
     threshold = youden_threshold(classes, apply_temperature(raw, temperature))
     checkpoint = Checkpoint(
@@ -193,9 +112,9 @@ def publish(scratch: Path, out: Path, bf16: bool) -> None:
     save_checkpoint(out / "weights.pt", checkpoint, half=True)
     checkpoint = replace(checkpoint, reference=demo_reference(load_checkpoint(out / "weights.pt")))
     published = load_checkpoint(out / "weights.pt").network()  # what is scored is what is published, half precision and all
-    classes, raw = probabilities(published, test, bf16)
+    classes, raw = probabilities(published, test)
     scores = test_scores(test, classes, apply_temperature(raw, temperature), threshold)
-    scores["validation_auc"] = round(roc_auc(*probabilities(published, held, bf16)), 4)
+    scores["validation_auc"] = round(roc_auc(*probabilities(published, held)), 4)
     card = {"name": NAME, "data": "simulated cells of this project", "licence": "BSD-3-Clause", "recipe": RECIPE, "scores": scores, "limits": LIMITS}
     save_checkpoint(out / "weights.pt", replace(checkpoint, card=card), half=True)
     write_card(out, checkpoint, scores)
@@ -209,21 +128,12 @@ def renew_reference(out: Path) -> None:
     write_card(out, checkpoint, checkpoint.card["scores"])
 
 
-def pooled(network: Any, cells: Cells, rows: np.ndarray) -> np.ndarray:
-    """What the last layer sees of some cells: (N, D) float32."""
-    import torch
-
-    seen = WithFeatures(network.eval().to(memory_format=torch.channels_last))
-    with torch.inference_mode():
-        return np.concatenate([seen(crops)[:, 1:].numpy() for crops, _ in batches(cells, rows)])
-
-
-def probabilities(network: Any, cells: Cells, bf16: bool) -> tuple[np.ndarray, np.ndarray]:
+def probabilities(network: Any, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
     """True classes and probabilities (N,)."""
     import torch
 
     network = network.to(memory_format=torch.channels_last)
-    classes, logits = score(network, batches(cells, np.arange(len(cells))), bf16=bf16)
+    classes, logits = score(network, batches(cells))
     return classes, 1 / (1 + np.exp(-logits.astype(np.float64)))
 
 
@@ -260,8 +170,8 @@ probabilities mean nothing until it is checked against a stain on your own cells
 - Recipe: `{recipe}`
 - Decision threshold: {threshold:.3f}, by Youden's index on {validation} simulated validation fields, on which the temperature of the
   probabilities ({temperature:.2f}) was fitted too.
-- Training: first on the class of each cell, then, with more cultures, on the simulator's own evidence for it (the log-likelihood ratio of
-  its traits), then on what each trait says and on where the nucleus lies; the last layer was fitted to the evidence.
+- Training: on the simulator's own evidence for the class of a cell (the log-likelihood ratio of its traits), trait by trait
+  and all together, and on where its nucleus lies.
 
 | on {tests} simulated test fields of other seeds (0.65 µm a pixel) | |
 |---|---|
@@ -308,7 +218,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path("demo.partial"))
     parser.add_argument("--publish-only", action="store_true", help="publish what --scratch holds")
     parser.add_argument("--reference-only", action="store_true", help="learn what the training images look like anew, for the weights in --out")
-    parser.add_argument("--fp32", action="store_true", help="float32 arithmetic, for processors without bfloat16")
+    parser.add_argument("--fp32", action="store_true", help="train in float32, for processors without bfloat16")
     arguments = parser.parse_args()
     from core.memory import keep_freed_memory
 
@@ -317,7 +227,7 @@ def main() -> None:
         return renew_reference(arguments.out)
     if not arguments.publish_only:
         train(arguments.scratch, not arguments.fp32)
-    publish(arguments.scratch, arguments.out, not arguments.fp32)
+    publish(arguments.scratch, arguments.out)
     return None
 
 

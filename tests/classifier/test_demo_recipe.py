@@ -27,21 +27,14 @@ def test_outlines_are_narrower_and_wider_and_no_cell_is_lost():
     assert all(set(np.unique(variant)) == {0, 4, 9, 12} for variant in (narrow, right, wide, wider))
 
 
-def test_epochs_belong_to_their_phases():
-    phases = (recipe.Phase(2, 192, 2, 32), recipe.Phase(3, 192, 1, 16), recipe.Phase(1, 380, 1, 8))
-    assert [recipe.phase_of(phases, epoch) for epoch in range(1, 7)] == [phases[k] for k in (0, 0, 1, 1, 1, 2)]
-
-
-def test_batches_are_windows_of_the_crops():
-    crops = np.random.default_rng(0).normal(size=(5, 380, 380)).astype(np.float16)
-    evidence = np.array([[-50.0, 10], [4, 0], [3, -3], [1, 0], [20, 20]])
-    cells = demo_cells.Cells(crops, np.array([0, 1, 0, 1, 1]), np.ones(5), evidence, np.zeros((5, 5)), np.zeros(5))
-    found = list(recipe.batches(cells, np.array([4, 0, 2]), recipe.Phase(1, 192, 2, 2)))
-    assert [tuple(x.shape) for x, _ in found] == [(2, 1, 96, 96), (1, 1, 96, 96)]
-    assert [y.tolist() for _, y in found] == [[1, 0], [0]]
-    by_evidence = list(recipe.batches(cells, np.array([4, 0, 2]), recipe.Phase(1, 192, 2, 3), by_evidence=True))
-    assert by_evidence[0][1].tolist() == pytest.approx([1, 0, 0.5], abs=1e-3)
-    assert found[0][0][0, 0, 0, 0].item() == pytest.approx(crops[4, 94:96, 94:96].astype(np.float32).mean(), abs=1e-3)
+def test_batches_are_crops_and_their_classes(monkeypatch):
+    monkeypatch.setattr(recipe, "BATCH", 2)
+    crops = np.random.default_rng(0).normal(size=(5, 20, 20)).astype(np.float16)
+    cells = demo_cells.Cells(crops, np.array([0, 1, 0, 1, 1]), np.ones(5), np.zeros((5, 5)), np.zeros((5, 5)), np.zeros(5))
+    found = list(recipe.batches(cells))
+    assert [tuple(x.shape) for x, _ in found] == [(2, 1, 20, 20), (2, 1, 20, 20), (1, 1, 20, 20)]
+    assert [y.tolist() for _, y in found] == [[0, 1], [0, 1], [1]]
+    assert np.array_equal(found[2][0][0, 0].numpy(), crops[4].astype(np.float32))
 
 
 def test_nuclei_lie_where_they_are_in_the_crops():
@@ -62,39 +55,49 @@ def lessons(n: int = 6) -> demo_traits.Lessons:
     return demo_traits.Lessons(crops, rng.normal(0, 3, (n, 5)), nuclei)
 
 
-def test_windows_and_their_nuclei_are_turned_alike():
-    crops, nuclei = demo_traits.windows(lessons(), np.arange(6), np.random.default_rng(0))
-    assert crops.shape == (6, 1, 128, 128)
+@pytest.mark.parametrize("window_px", [128, 380])
+def test_windows_and_their_nuclei_are_turned_alike(window_px):
+    crops, nuclei = demo_traits.windows(lessons(), np.arange(6), window_px, np.random.default_rng(0))
+    assert crops.shape == (6, 1, window_px, window_px)
     assert torch.equal(crops, nuclei)
-    again, _ = demo_traits.windows(lessons(), np.arange(6), np.random.default_rng(1))
+    assert crops.sum() == lessons().crops.astype(np.float32).sum()
+    again, _ = demo_traits.windows(lessons(), np.arange(6), window_px, np.random.default_rng(1))
     assert not torch.equal(crops, again)
 
 
-def test_the_third_round_teaches_all_but_the_last_layer(monkeypatch):
-    monkeypatch.setattr(demo_traits, "BATCH", 4)
-    monkeypatch.setattr(demo_traits, "LEGS", (demo_traits.Leg(1, 7e-4, nuclei=False), demo_traits.Leg(1, 6e-4, nuclei=True)))
+LEGS = (demo_traits.Leg(2, 128, 4, 7e-4, counting=True), demo_traits.Leg(1, 192, 2, 6e-4, counting=False))
+
+
+def test_the_network_ends_with_the_output_for_the_whole_evidence(monkeypatch, tmp_path):
+    monkeypatch.setattr(demo_traits, "LEGS", LEGS)
     network, said = recipe.fresh_network(), []
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    demo_traits.learn_traits(network, lessons(), said.append)
+    demo_traits.learn_traits(network, lessons(), tmp_path / "training.pt", False, said.append)
     after = network.state_dict()
-    assert after.keys() == before.keys()
-    assert torch.equal(after["_fc.weight"], before["_fc.weight"])
+    assert {key: value.shape for key, value in after.items()} == {key: value.shape for key, value in before.items()}
     assert not torch.equal(after["_blocks.9._project_conv.weight"], before["_blocks.9._project_conv.weight"])
-    assert [words.split(",")[0] for words in said] == ["leg 1: step 1 of 1", "leg 2: step 1 of 1"]
-    assert not any(block._forward_hooks for block in network._blocks)
+    saved = torch.load(tmp_path / "training.pt", weights_only=True)
+    assert (saved["leg"], saved["step"]) == (2, 0)
+    assert torch.equal(after["_fc.weight"], saved["average"]["_fc.weight"][5:])
+    assert [words.split(",")[0] for words in said] == ["leg 1: step 1 of 2", "leg 1: step 2 of 2", "leg 2: step 1 of 1"]
 
 
-def test_the_last_layer_is_fitted_to_the_evidence():
-    rng = np.random.default_rng(4)
-    features = rng.normal(5, 2, (400, 1792)).astype(np.float32)
-    evidence = (features[:, :5] - 5) / 2
-    network = recipe.fresh_network()
-    demo_traits.fit_last_layer(network, features, evidence)
-    new = rng.normal(5, 2, (300, 1792)).astype(np.float32)
-    with torch.no_grad():
-        found = network._fc(torch.from_numpy(new))[:, 0].numpy()
-    assert np.corrcoef(found, (new[:, :5] - 5).sum(1))[0, 1] > 0.4  # from far fewer cells than numbers
-    assert abs(found.mean()) < 0.3
+@pytest.mark.parametrize("steps", [1, 2])
+def test_an_interrupted_training_goes_on_to_the_same_network(monkeypatch, tmp_path, steps):
+    monkeypatch.setattr(demo_traits, "LEGS", LEGS)
+    monkeypatch.setattr(demo_traits, "STEPS_BETWEEN_SAVES", 1)
+    unbroken, resumed = recipe.fresh_network(), recipe.fresh_network()
+    demo_traits.learn_traits(unbroken, lessons(), tmp_path / "unbroken.pt", False, lambda words: None)
+
+    def killed(words, said=[]):  # noqa: B006
+        said.append(words)
+        if len(said) == steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo_traits.learn_traits(recipe.fresh_network(), lessons(), tmp_path / "training.pt", False, killed)
+    demo_traits.learn_traits(resumed, lessons(), tmp_path / "training.pt", False, lambda words: None)
+    assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in unbroken.state_dict().items())
 
 
 def test_sets_of_cultures_do_not_overlap():
@@ -126,10 +129,10 @@ def test_the_embedded_classifier_knows_cells_of_new_cultures():
     folder = EMBEDDED / recipe.NAME
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     assert about["simulated"]
-    assert about["scores"]["test_auc"] >= 0.90
+    assert about["scores"]["test_auc"] >= 0.95
     checkpoint = load_checkpoint(folder / "weights.pt")
     assert checkpoint.simulated
     assert checkpoint.card["scores"] == about["scores"]
     cells = demo_cells.gather((9900, 9901), (0.65,), masks_vary=True)
     found = Classifier(checkpoint, device="cpu").predict(cells.crops.astype(np.float32))
-    assert roc_auc(cells.classes, found) >= 0.8
+    assert roc_auc(cells.classes, found) >= 0.9
