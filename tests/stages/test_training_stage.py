@@ -114,7 +114,9 @@ def test_a_run_holds_what_is_needed_to_judge_and_use_it(trained: Path) -> None:
     statistics = json.loads((data / "statistics.json").read_text(encoding="utf-8"))
     assert (best.crop_px, best.mean, best.std, best.intensity) == (32, statistics["mean"], statistics["std"], "range")
     assert (best.threshold, best.temperature) == (about["threshold"], about["temperature"])
-    assert about["val_auc"] == rows["val_auc"].max()
+    kept, top = rows[rows["kept"]].iloc[-1], rows.loc[rows["val_auc"].idxmax()]
+    assert (about["best_epoch"], about["val_auc"]) == (kept["epoch"], kept["val_auc"])
+    assert kept["val_auc"] >= top["val_auc"] - top["val_auc_se"]  # which of these it is depends on the last bits of a processor
     assert load_checkpoint(trained / "last.pt").card["epoch"] == 3
     assert "AUC" in (trained / "card.md").read_text(encoding="utf-8")
 
