@@ -72,8 +72,8 @@ def main() -> None:
     parser.add_argument("--network", default="efficientnet-b0")
     parser.add_argument("--crop-px", type=int, default=96)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--setting", choices=("default", "ours"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.setting:
