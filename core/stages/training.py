@@ -123,7 +123,7 @@ def check_cells(dataset: OpenDataset) -> None:
         raise InputError(
             f"{dataset.path.name}: wanted at least {least} {name} cell{'s' * (least > 1)} in the {split} set, found {found[rare]} "
             f"beside {found[1 - rare]} of the other class. {where.get(len(cultures), f'There are {name} cells in {len(cultures)} cultures.')} "
-            "Build the dataset with more cultures, or place them by hand (--assign)."
+            "Build the dataset with more cultures, or choose the sets of its cultures by hand (page Dataset; --assign on the command line)."
         )
 
 

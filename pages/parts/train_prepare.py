@@ -35,8 +35,9 @@ def prepare(experiment: Experiment) -> None:
     chosen = choose("Dataset", list(datasets), "dataset", lambda one: product_words(datasets[one]), default=next(iter(datasets)))
     report = read_json(datasets[chosen].path / "report.json")
     show_counts(report["counts"])
-    with st.expander(f"What to beware of ({len(report['warnings'])})", icon=":material/warning:") if report["warnings"] else st.container():
-        show_warnings(report["warnings"])
+    if found := report["warnings"]:
+        with st.expander(f"What to beware of ({len(found)})", icon=":material/warning:", expanded=any(one["level"] == "error" for one in found)):
+            show_warnings(found)
     st.subheader("2 · Network", anchor=False)
     like = settings_like(experiment, "runs")
     left, right = st.columns([2, 1])

@@ -23,13 +23,28 @@ def mixed(n: int, seed: int) -> pd.DataFrame:
 def test_added_cultures_do_not_move_old_ones(seed: int) -> None:
     groups = mixed(20, seed)
     whole = propose_split(groups, SHARES, seed)
-    for n in range(1, 20):
+    for n in range(3, 20):
         assert propose_split(groups.iloc[:n], SHARES, seed).items() <= whole.items()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_three_mixed_cultures_fill_all_sets(seed: int) -> None:
     assert set(propose_split(mixed(3, seed), SHARES, seed).values()) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("counts", [[(27, 0), (30, 7), (12, 15)], [(30, 7), (27, 0), (12, 15)], [(0, 9), (30, 7), (12, 15)], [(30, 7), (12, 15)]])
+def test_few_cultures_can_be_trained_on(counts: list[tuple[int, int]], seed: int) -> None:
+    """The test set is what remains."""
+    groups = cultures(counts)
+    held = groups.groupby(groups["group"].map(propose_split(groups, SHARES, seed)))[["n_0", "n_1"]].sum()
+    assert (held.loc[["train", "validation"]] > 0).all(axis=None)
+
+
+def test_cultures_that_are_placed_stay_where_nothing_can_be_trained() -> None:
+    groups = cultures([(27, 0), (30, 7), (12, 15)])
+    fixed = {"MSC0": "train", "MSC1": "validation"}
+    assert propose_split(groups, SHARES, 0, fixed) == {**fixed, "MSC2": "train"}
 
 
 @pytest.mark.parametrize("seed", range(5))
