@@ -36,7 +36,9 @@ def run_curve(chart: str, histories: Mapping[str, pd.DataFrame], epochs: int) ->
         below = {"orientation": "v", "x": 0, "y": -0.3, "yanchor": "top", "font": {"size": 11}}
         figure.update_layout(margin={"l": 10, "r": 16, "t": 40, "b": 10}, height=270 + 20 * len(histories), legend=below, showlegend=True)
     figure.update_xaxes(title_text="epoch", range=[1 - 0.04 * epochs, epochs * 1.03], tickformat="d", dtick=1 if epochs <= 10 else None)
-    return figure.update_yaxes(showgrid=True, tickformat=".0%" if chart == "Accuracy" else None)
+    # the axis of a share ends at 0 and 1, also where plotly would centre it on the only value that there is
+    ends = {"clipmin": 0, "clipmax": None if chart == "Loss" else 1}
+    return figure.update_yaxes(showgrid=True, autorangeoptions=ends, tickformat=".0%" if chart == "Accuracy" else None)
 
 
 def best_row(history: pd.DataFrame) -> pd.Series:

@@ -32,3 +32,10 @@ def test_several_runs_show_validation_in_colours_of_their_own() -> None:
         figure = run_curve(chart, runs, 1)
         assert [trace.name for trace in figure.data] == ["a", "b"]
         assert len({trace.line.color for trace in figure.data}) == 2
+
+
+def test_the_axis_of_a_share_does_not_leave_0_to_1():
+    for chart in SERIES:
+        axis = run_curve(chart, {"a": history([0.9], [0.6])}, 2).layout.yaxis
+        assert axis.autorangeoptions.clipmin == 0
+        assert axis.autorangeoptions.clipmax == (None if chart == "Loss" else 1)
