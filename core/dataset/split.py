@@ -12,7 +12,6 @@ from core.errors import InputError
 
 SPLITS: Final = ("train", "validation", "test")
 LEFT_OUT: Final = "left out"  # in an assignment by hand: the group is not used
-DRAWS: Final = 32  # of a split that cannot be trained on, and as many that do without a test set
 NAMES: Final = {  # how others call them
     "train": "train",
     "training": "train",
@@ -32,13 +31,10 @@ def propose_split(groups: pd.DataFrame, shares: tuple[float, float, float], seed
 
     Groups are placed one after the other, in the order of the table, each by what it brings and by what was placed before it,
     never by what comes after: groups that are appended later do not move earlier ones. A group goes where most of its
-    classes are missing still, so that the first few cover all three sets; after that it goes to one of the sets that
-    have fewer cells than their share, class by class, drawn with probabilities in proportion to what they lack. The draw is a
-    hash of the seed and the group's name, so it does not depend on the other groups or on the computer.
-
-    Among very few groups a class can so be missing from training or validation, and nothing can be trained. Then all that is not fixed
-    is drawn anew some times, and the draw counts that lacks least in training, then in validation, then in test. Only from such a
-    split can a group move when others are added, and not where the split was used: see ``fixed``.
+    classes are missing still, to training and validation before test, so that few groups can be trained on and the first few cover
+    all three sets; after that it goes to one of the sets that have fewer cells than their share, class by class, drawn with
+    probabilities in proportion to what they lack. The draw is a hash of the seed and the group's name, so it does not depend on the
+    other groups or on the computer.
 
     Nothing is resampled: each set keeps the prevalence of its cultures.
 
@@ -56,30 +52,23 @@ def propose_split(groups: pd.DataFrame, shares: tuple[float, float, float], seed
     """
     chosen = checked_assignment(fixed or {}, groups["group"].tolist())
     wanted = np.array(shares, float)
-    found, lacking = _placed(groups, chosen, wanted, len(SPLITS), str(seed))
-    if lacking[:2] != (0, 0):
-        others = (_placed(groups, chosen, wanted, filled, f"{seed}\n{k}") for filled in (3, 2) for k in range(DRAWS))
-        found, _ = min(((found, lacking), *others), key=lambda one: one[1])
-    return found
-
-
-def _placed(groups: pd.DataFrame, fixed: Mapping[str, str], wanted: NDArray, filled: int, seed: str) -> tuple[dict[str, str], tuple[int, ...]]:
-    """One draw that tries to bring all classes into the first ``filled`` sets, and how many each set lacks of those that there are."""
-    chosen, counts, held = dict(fixed), groups[["n_0", "n_1"]].to_numpy(float), np.zeros((3, 2))
+    counts = groups[["n_0", "n_1"]].to_numpy(float)
+    held = np.zeros((3, 2))
     for name, cells in zip(groups["group"], counts, strict=True):
         if chosen.get(name, LEFT_OUT) != LEFT_OUT:
             held[SPLITS.index(chosen[name])] += cells
     for name, cells in zip(groups["group"], counts, strict=True):
         if name not in chosen:
-            place = _place(cells, held, wanted, filled, _draw(seed, name))
+            place = _place(cells, held, wanted, _draw(seed, name))
             held[place] += cells
             chosen[name] = SPLITS[place]
-    lacking = ((held == 0) & (held.sum(axis=0) > 0)).sum(axis=1) * (wanted > 0)
-    return {name: chosen[name] for name in groups["group"]}, tuple(lacking.tolist())
+    return {name: chosen[name] for name in groups["group"]}
 
 
-def _place(cells: NDArray, held: NDArray, wanted: NDArray, filled: int, draw: float) -> int:
-    lacking = ((held == 0) & (cells > 0)).sum(axis=1) * (wanted > 0) * (np.arange(len(SPLITS)) < filled)
+def _place(cells: NDArray, held: NDArray, wanted: NDArray, draw: float) -> int:
+    lacking = ((held == 0) & (cells > 0)).sum(axis=1) * (wanted > 0)
+    if lacking[:2].any():
+        lacking[2] = 0  # without test cells a network can be trained, without the others it cannot
     open_sets = (lacking == lacking.max()) & (wanted > 0)
     total = held.sum(axis=0) + cells
     missing = np.where(total > 0, wanted[:, None] - held / np.maximum(total, 1), 0)[:, cells > 0].sum(axis=1)
@@ -89,7 +78,7 @@ def _place(cells: NDArray, held: NDArray, wanted: NDArray, filled: int, draw: fl
     return int(np.searchsorted(np.cumsum(weight) / weight.sum(), draw, side="right"))
 
 
-def _draw(seed: int | str, group: str) -> float:
+def _draw(seed: int, group: str) -> float:
     """A number in [0, 1) from the seed and the group alone."""
     digest = hashlib.sha256(f"{seed}\n{group}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
