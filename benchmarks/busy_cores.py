@@ -19,9 +19,7 @@ from pathlib import Path
 # This folder's coverage.py would hide the package of that name, so the folder gives way to the repository.
 sys.path = [str(Path(__file__).resolve().parents[1]), *sys.path[1:]]
 
-from core.threads import wait_without_a_core  # noqa: E402
-
-DECIDED = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+from core.threads import DECIDED, wait_without_a_core  # noqa: E402
 
 
 def train(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import os
 from typing import Final
 
+DECIDED: Final = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}  # by whoever set one of these
 SPINS: Final = "3000"  # tens of microseconds; by default milliseconds
 
 
@@ -15,5 +16,5 @@ def wait_without_a_core() -> None:
     (``benchmarks/busy_cores.py``). To be called before PyTorch is imported; other OpenMP libraries do not read this
     (https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html).
     """
-    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+    if not DECIDED & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = SPINS
