@@ -9,8 +9,8 @@ of 1, 2 and 8 that is quickest: its fastest setting. Ours is ``Classifier`` with
 bf16, and with PyTorch, the reference; its probabilities are compared with those of plain efficientnet_pytorch.
 
 Prints JSON lines. Crops a second depend on the machine, ratios less; bf16 gains depend on the processor (AMX), and all depend
-on how much of a crop is a cell, since the empty background is computed only once: "first_part" is the share of its pixels, on
-average, that the first third of the network sees.
+on how much of a crop is a cell, since the empty background is computed only once: "computed" is the share, on average, of the
+pixels of the first maps, of a half and of a quarter of the crop's resolution, that are.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from efficientnet_pytorch import EfficientNet
 # This folder's coverage.py would hide the package of that name, so the folder gives way to the repository.
 sys.path = [str(Path(__file__).resolve().parents[1]), *sys.path[1:]]
 
-from core.classifier.background import reach, shrunk  # noqa: E402
+from core.classifier.background import levels_of, shrunk  # noqa: E402
 from core.classifier.checkpoint import Checkpoint, load_checkpoint  # noqa: E402
 from core.classifier.devices import bf16_is_quick  # noqa: E402
 from core.classifier.prediction import Classifier  # noqa: E402
@@ -84,9 +84,9 @@ def main() -> None:
     ours: dict[str, Predict] = {f"ours {one.about}": one.predict for one in (exact, half)}
     fp32, bf16 = ours
     eight = plain(checkpoint, 8)
-    margin = reach(checkpoint.network())
-    share = np.mean([shrunk(crop, margin).planes[0].size / crop.size for crop in crops])
-    about = {"architecture": checkpoint.architecture, "crop_px": checkpoint.crop_px, "first_part": round(float(share), 3)}
+    levels = levels_of(checkpoint.network(), checkpoint.crop_px)
+    shares = np.mean([[counts.size / counts.sum() for counts in shrunk(crop, levels)[1::2]] for crop in crops], 0)
+    about = {"architecture": checkpoint.architecture, "crop_px": checkpoint.crop_px, "computed": shares.round(3).tolist()}
     tell("setting", **about, crops=len(crops), threads=torch.get_num_threads(), amx=bf16_is_quick())
     agree(eight(crops), {**ours, f"ours {reference.about}": reference.predict}, crops, checkpoint.threshold)
     default = by_turns({"efficientnet_pytorch, batch 8": eight, **ours}, crops, given.rounds)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from core import inference
+from core import exported, inference
 from core.inference import Compiled, compiled
 
 installed = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO has no package for this machine")
@@ -63,7 +63,7 @@ def test_pytorch_where_openvino_cannot(network: nn.Module, batch: np.ndarray, mo
     def broken(*_: object) -> None:
         raise RuntimeError("no such layer\nmore lines")
 
-    monkeypatch.setattr(inference, "_convert", broken)
+    monkeypatch.setattr(exported, "_convert", broken)
     run = compiled(network, (1, 2, 32, 40))
     assert "OpenVINO cannot compile the network: no such layer)" in run.about
     np.testing.assert_allclose(run(batch), reference(network, batch), atol=1e-5)
@@ -109,6 +109,31 @@ def test_any_size(network: nn.Module, batch: np.ndarray, monkeypatch: pytest.Mon
             np.testing.assert_allclose(run(small), reference(network, small), atol=1e-5)
 
 
+class Picked(nn.Module):
+    """Pixels of a picture, by their places, times a weight for each."""
+
+    def forward(self, x: torch.Tensor, weights: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        return x.flatten(2)[:, :, places] * weights
+
+
+def test_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of types and sizes of their own; places above 256 would not live through bf16."""
+    rng = np.random.default_rng(1)
+
+    def sample(size: int, high: int, wide: int) -> tuple[np.ndarray, ...]:
+        return rng.normal(size=(2, size, size)).astype(np.float32), rng.random((1, 1, high, wide), np.float32), rng.integers(0, size**2, (high, wide), np.int32)
+
+    samples = [sample(30, 4, 5), sample(40, 7, 3), sample(30, 4, 5), sample(41, 1, 1)]
+    _, *more = samples[0]
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "openvino", None)
+        ways = [compiled(Picked(), (1, 2, 30, 30), any_size=True, more=more)]
+    ways += [compiled(Picked(), (1, 2, 30, 30), precision, any_size=True, more=more) for precision in ("fp32", "bf16")]
+    for run in ways:
+        for found, (x, weights, places) in zip(run.stream(samples), samples, strict=True):
+            np.testing.assert_allclose(found, x.reshape(2, -1)[:, places] * weights[0], atol=0.05 if "bf16" in run.about else 1e-6)
+
+
 def test_samples_are_taken_as_needed_and_the_engine_lives_on(network: nn.Module, batch: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     for run in every_way(network, monkeypatch):
         taken = []
@@ -128,8 +153,8 @@ def test_the_network_is_left_as_it_was(network: nn.Module, batch: np.ndarray, mo
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How often a network was exported."""
     calls: list[int] = []
-    original: Callable = inference._convert
-    monkeypatch.setattr(inference, "_convert", lambda *given: calls.append(1) or original(*given))
+    original: Callable = exported._convert
+    monkeypatch.setattr(exported, "_convert", lambda *given: calls.append(1) or original(*given))
     return calls
 
 
@@ -174,10 +199,10 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(network: nn.Module, batch
 
 
 def test_the_cache_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    assert inference.cache_folder() == cache
+    assert exported.cache_folder() == cache
     monkeypatch.delenv("SENESCOPE_CACHE")
-    assert inference.cache_folder().name == "senescope"
-    assert inference.cache_folder().is_absolute()
+    assert exported.cache_folder().name == "senescope"
+    assert exported.cache_folder().is_absolute()
 
 
 @pytest.mark.parametrize(("value", "wanted"), [("3", 3), ("0", None), ("many", None), ("", None)])

@@ -14,7 +14,7 @@ import numpy as np
 
 from core.cells.weights import WIDTHS, Weights
 from core.errors import InputError
-from core.inference import NO_BF16, ONLY_PROCESSORS, Compiled, Precision, compiled, has_bf16
+from core.inference import NO_BF16, ONLY_PROCESSORS, Compiled, Precision, Sample, compiled, has_bf16
 
 Speed = Literal["exact", "fast"]
 ARCHITECTURE: Final = "cellpose3-cpnet-2"  # of the exported network: another number where `flows_only` changes
@@ -134,7 +134,7 @@ class _OnDevice(Compiled):
         self._network = network.to(self._device)
         self.about = f"pytorch {torch.__version__.split('+')[0]} fp32 on {device}"
 
-    def stream(self, samples: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+    def stream(self, samples: Iterable[Sample]) -> Generator[np.ndarray, None, None]:
         import torch
 
         waiting = iter(samples)

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from core.inference import cache_folder, processor
+from core.exported import cache_folder
+from core.inference import processor
 
 ENOUGH: Final = 20  # cells
 

@@ -25,7 +25,7 @@ from core.cells.fast_agreement import ENOUGH, Measured, in_words, remembered
 from core.cells.tiles import TILE
 from core.cells.weights import Weights, read_weights
 from core.errors import InputError
-from core.inference import weights_hash
+from core.exported import weights_hash
 from core.progress import Progress, silent
 
 if TYPE_CHECKING:

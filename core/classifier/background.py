@@ -2,14 +2,14 @@
 
 A crop of a cell is one colour outside the cell. Far enough from the cell and from the rim of the crop, all rows of the first
 feature maps are then equal, and so are all columns, so one row (or column) can stand for many: the others are left out before
-the first layers, and put back before the layers whose receptive field is too wide for it. The means over a map that
+the layers of a level, and put back, as far as the next level sees more of them, behind it. The means over a map that
 squeeze-and-excitation takes (Hu et al. 2018, arXiv:1709.01507) count a row as often as it stands for one. The result is the
 same up to rounding; the first layers, a third of the work, shrink to the cell and a frame around it.
 """
 
+import itertools
 import math
-from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -21,69 +21,125 @@ from torch import Tensor, nn
 from core.classifier.network import logit_and_features
 from core.inference import Compiled, Precision, compiled
 
-STEP: Final = 4  # pixels of the crop along a side of a pixel of the last map of the first part
-QUANTUM: Final = 32  # pixels: crops shrink by multiples of it, since every new size costs the compiler some 50 ms
+STEPS: Final = (2, 4)  # pixels of the crop along a side of a pixel of the map: a level of layers for each; behind them all see too far
+QUANTUM: Final = 32  # pixels: cells count as longer up to a multiple of it, since every new size costs the compiler time and memory
+
+Ints = NDArray[np.intp]
 
 
-class Shrunk(NamedTuple):
-    """A crop without its repeated rows and columns.
+class Level(NamedTuple):
+    """The layers that make a map of one resolution. Of these, ``margin``: pixels of the crop around a pixel that it sees, at most;
+    ``step``: pixels of the crop along a side of a pixel of the map; ``side``: pixels along a side of the map of a whole crop;
+    ``blocks``: number of blocks of the network up to here."""
 
-    ``planes`` (2, h, w) float32: the crop, and how many of its pixels each pixel stands for; ``rows``, ``columns``: how often
-    each row and column of the map after the first part is repeated in the map of the whole crop.
-    """
-
-    planes: NDArray[np.float32]
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-
-    def whole(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first part's map (C, h / 4, w / 4) of the crop, with all its rows and columns: (C, S / 4, S / 4)."""
-        rows, columns = self.rows[: found.shape[1]], self.columns[: found.shape[2]]
-        return found.repeat(rows, axis=1).repeat(columns, axis=2)
+    margin: int
+    step: int
+    side: int
+    blocks: int
 
 
-def shrunk(crop: NDArray[np.float32], margin: int) -> Shrunk:
-    """Leave out rows and columns of ``crop`` (S, S) float32 that lie more than ``margin`` pixels from its rim and from all that is on it.
+def levels_of(network: Any, size: int) -> tuple[Level, ...]:
+    """The levels of an EfficientNet for crops of ``size`` pixels."""
+    found = []
+    margin, step, side = 0, 1, size
+    for blocks, conv in enumerate((network._conv_stem, *(block._depthwise_conv for block in network._blocks))):
+        stride, kernel = conv.stride[0], conv.kernel_size[0]
+        if step in STEPS and stride > 1:
+            found.append(Level(margin, step, side, blocks - 1))
+        # with a stride the padding is uneven, so one side may see a pixel more than half of the kernel
+        margin += (kernel // 2 + (stride > 1)) * step
+        side = (side + sum(getattr(conv.static_padding, "padding", (0, 0))[:2]) - kernel) // stride + 1
+        step *= stride
+    return tuple(found)
+
+
+def shrunk(crop: NDArray[np.float32], levels: Sequence[Level]) -> tuple[NDArray[Any], ...]:
+    """What `Quick` takes of a crop (S, S) float32: without the rows and columns that repeat others.
 
     Whatever differs from the pixel in its first corner counts as something; a crop with something everywhere stays whole.
+
+    Returns
+    -------
+    tuple of arrays
+        The crop (1, h, w) float32, as the first level takes it; then for each level how many pixels of the whole map each pixel
+        of its map stands for, (1, 1, h', w') float32, and where in its flattened map the pixels lie that the next level takes,
+        (h", w") int32; behind the last level these are those of the whole map.
     """
     something = crop != crop[0, 0]
-    rows, columns = (_standing_for(something.any(axis), margin) for axis in (1, 0))
-    planes = np.stack([crop[rows > 0][:, columns > 0], np.outer(rows[rows > 0], columns[columns > 0])])
-    return Shrunk(planes.astype(np.float32), rows[rows > 0][::STEP], columns[columns > 0][::STEP])
+    rows, columns = (_along(something.any(axis), levels) for axis in (1, 0))
+    found: list[NDArray[Any]] = [np.ascontiguousarray(crop[rows.first][:, columns.first])[None]]
+    for high, wide, down, across in zip(rows.stand_for, columns.stand_for, rows.taken, columns.taken, strict=True):
+        found.append(np.outer(high, wide).astype(np.float32)[None, None])
+        found.append((down[:, None] * len(wide) + across).astype(np.int32))
+    return tuple(found)
 
 
-def _standing_for(used: NDArray[np.bool_], margin: int) -> NDArray[np.intp]:
-    """How many rows each row stands for; 0: it is left out."""
-    size, places = len(used), np.flatnonzero(used)
-    gaps = [(0, places[0]), (places[-1] + 1, size)] if len(places) else [(0, size)]
-    starts = [math.ceil((low + margin) / STEP) for low, _ in gaps]
-    spare = [max(0, (high - margin) // STEP - start - 1) for (_, high), start in zip(gaps, starts, strict=True)]
-    total = sum(spare) - sum(spare) % (QUANTUM // STEP)
-    blocks = np.ones(math.ceil(size / STEP), np.intp)
-    for start, most in zip(starts, spare, strict=True):
-        n = min(most, total)
-        total -= n
-        if n:
-            blocks[start] += n
-            blocks[start + 1 : start + 1 + n] = 0
-    return np.repeat(blocks, STEP)[:size]
+class _Along(NamedTuple):
+    """Of one axis: rows of the crop that the first level takes; per level, how many rows each row of its map stands for, and
+    which rows of its map the next one takes."""
+
+    first: Ints
+    stand_for: list[Ints]
+    taken: list[Ints]
 
 
-class FirstPart(nn.Module):
-    """Stem and blocks down to a quarter of the resolution: ``Shrunk.planes`` (N, 2, h, w) -> (N, C, h / 4, w / 4)."""
+def _along(used: NDArray[np.bool_], levels: Sequence[Level]) -> _Along:
+    low, high = _extent(used)
+    step, where = 1, np.arange(len(used))  # of each row of the map before: the row that was computed for it
+    taken, stand_for = [], []
+    for level in levels:
+        blocks = _standing_for(len(used), low, high, level)
+        taken.append(where[np.repeat(blocks > 0, level.step // step)[: len(where)]])
+        blocks = blocks[: level.side]  # the padding of the published B6 leaves the last row out
+        stand_for.append(blocks[blocks > 0])
+        step, where = level.step, np.cumsum(blocks > 0) - 1
+    return _Along(taken[0], stand_for, [*taken[1:], where])
 
-    def __init__(self, network: Any) -> None:
+
+def _extent(used: NDArray[np.bool_]) -> tuple[int, int]:
+    """First row of what is on a crop and the row behind its last, wider up to round numbers, so that few sizes occur."""
+    places = np.flatnonzero(used)
+    if not len(places):
+        return 0, 0
+    low, end = int(places[0]) // STEPS[-1] * STEPS[-1], int(places[-1]) + 1
+    length = math.ceil((end - low) / QUANTUM) * QUANTUM
+    low = max(0, low - (low + length - end) // 2 // STEPS[-1] * STEPS[-1])
+    return low, min(len(used), low + length)
+
+
+def _standing_for(size: int, low: int, high: int, level: Level) -> Ints:
+    """How many rows of a map each of its rows stands for where all is empty above row ``low`` and below ``high``; 0: it is left out."""
+    blocks = np.ones(math.ceil(size / level.step), np.intp)
+    for top, bottom in ((0, low), (high, size)):
+        start = math.ceil((top + level.margin) / level.step)
+        spare = max(0, (bottom - level.margin) // level.step - start - 1)
+        if spare:
+            blocks[start] += spare
+            blocks[start + 1 : start + 1 + spare] = 0
+    return blocks
+
+
+class Quick(nn.Module):
+    """An EfficientNet in evaluation mode that takes what `shrunk` makes of one crop, the crop (1, 1, h, w): (1, 1 + D), the logit
+    and the pooled features as in `network.WithFeatures`."""
+
+    def __init__(self, network: Any, levels: Sequence[Level]) -> None:
         super().__init__()
         self.stem: Any = nn.Sequential(network._conv_stem, network._bn0, network._swish)
-        self.blocks: Any = network._blocks[: first_blocks(network)]
+        starts = [0, *(level.blocks for level in levels)]
+        self.levels: Any = nn.ModuleList(network._blocks[start:end] for start, end in itertools.pairwise(starts))
+        self.rest = nn.Sequential(*network._blocks[starts[-1] :], network._conv_head, network._bn1, network._swish)
+        self._avg_pooling, self._fc = network._avg_pooling, network._fc
+        self._side = levels[-1].side
 
-    def forward(self, planes: Tensor) -> Tensor:
-        x, counts, step = self.stem(planes[:, :1]), planes[:, 1:], self.stem[0].stride[0]
-        for block in self.blocks:
-            step *= block._depthwise_conv.stride[0]
-            x = _block(block, x, counts[:, :, ::step, ::step])
-        return x
+    def forward(self, crop: Tensor, *more: Tensor) -> Tensor:
+        x = self.stem(crop)
+        whole = more[-1].reshape(self._side, self._side)  # so that a compiler knows the sizes of all that follows
+        for blocks, counts, places in zip(self.levels, more[::2], [*more[1:-1:2], whole], strict=True):
+            for block in blocks:
+                x = _block(block, x, counts)
+            x = x.permute(0, 2, 3, 1).flatten(1, 2)[:, places].permute(0, 3, 1, 2)  # channels last: a pixel is copied at once
+        return logit_and_features(self, self.rest(x))
 
 
 def _block(block: Any, x: Tensor, counts: Tensor) -> Tensor:
@@ -92,74 +148,30 @@ def _block(block: Any, x: Tensor, counts: Tensor) -> Tensor:
     if arguments.expand_ratio != 1:
         x = block._swish(block._bn0(block._expand_conv(x)))
     x = block._swish(block._bn1(block._depthwise_conv(x)))
-    counts = counts[:, :, : x.shape[2], : x.shape[3]]  # the padding of the published B6 leaves the last row and column out
     mean = (x * counts).sum((2, 3), keepdim=True) / counts.sum((2, 3), keepdim=True)
     x = torch.sigmoid(block._se_expand(block._swish(block._se_reduce(mean)))) * x
     x = block._bn2(block._project_conv(x))
-    return x + before if x.shape[1] == before.shape[1] and block._depthwise_conv.stride[0] == 1 else x
-
-
-class SecondPart(nn.Module):
-    """All other blocks: (N, C, S / 4, S / 4) -> (N, 1 + D), the logit and the pooled features as in `network.WithFeatures`."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.blocks = nn.Sequential(*network._blocks[first_blocks(network) :], network._conv_head, network._bn1, network._swish)
-        self._avg_pooling, self._fc = network._avg_pooling, network._fc
-
-    def forward(self, x: Tensor) -> Tensor:
-        return logit_and_features(self, self.blocks(x))
-
-
-def first_blocks(network: Any) -> int:
-    """Number of blocks before the map gets smaller than a quarter of the crop."""
-    steps = np.cumprod([network._conv_stem.stride[0], *(block._depthwise_conv.stride[0] for block in network._blocks)])
-    return int(np.argmax(steps > STEP)) - 1
-
-
-def reach(network: Any) -> int:
-    """Pixels of the crop around a pixel that the first part sees from it, at most."""
-    convolutions = [network._conv_stem, *(block._depthwise_conv for block in network._blocks[: first_blocks(network)])]
-    jumps = np.cumprod([1, *(conv.stride[0] for conv in convolutions)])
-    # with a stride the padding is uneven, so one side may see a pixel more than half of the kernel
-    return int(sum((conv.kernel_size[0] // 2 + (conv.stride[0] > 1)) * jump for conv, jump in zip(convolutions, jumps, strict=False)))
+    return x + before if arguments.input_filters == arguments.output_filters and block._depthwise_conv.stride[0] == 1 else x
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Both parts compiled: crops (S, S) in, logits with features (1 + D,) out, in their order."""
+class OnlyOnce:
+    """A compiled `Quick`: crops (S, S) in, logits with features (1 + D,) out, in their order."""
 
-    first: Compiled
-    second: Compiled
-    margin: int
+    network: Compiled
+    levels: tuple[Level, ...]
 
     @property
     def about(self) -> str:
-        """Who computes; where one part could not be compiled, what is said of it."""
-        return min((self.first.about, self.second.about), key=lambda about: about.startswith("openvino"))
+        """Who computes, as in `Compiled`."""
+        return self.network.about
 
     def stream(self, crops: Iterable[NDArray[np.float32]]) -> Generator[NDArray[np.float32], None, None]:
-        waiting: deque[Shrunk] = deque()
-
-        def planes() -> Generator[NDArray[np.float32], None, None]:
-            for crop in crops:
-                waiting.append(shrunk(np.asarray(crop, np.float32), self.margin))
-                yield waiting[-1].planes
-
-        def whole() -> Generator[NDArray[np.float32], None, None]:
-            for found in self.first.stream(planes()):
-                yield waiting.popleft().whole(found)
-
-        yield from self.second.stream(whole())
+        yield from self.network.stream(shrunk(np.asarray(crop, np.float32), self.levels) for crop in crops)
 
 
-def compiled_parts(network: nn.Module, size: int, precision: Precision, name: str) -> Parts:
+def compiled_once(network: nn.Module, size: int, precision: Precision, name: str) -> OnlyOnce:
     """Compile a network for crops of ``size`` pixels; it is in evaluation mode, with its batch normalisation folded in or not."""
-    first, second = FirstPart(network), SecondPart(network)
-    with torch.inference_mode():
-        middle = first(torch.ones(1, 2, size, size))
-    return Parts(
-        compiled(first, (1, 2, size, size), precision, f"{name}, first part", any_size=True),
-        compiled(second, tuple(middle.shape), precision, f"{name}, second part"),
-        reach(network),
-    )
+    levels = levels_of(network, size)
+    _, *more = shrunk(np.random.default_rng(0).random((size, size), np.float32), levels)
+    return OnlyOnce(compiled(Quick(network, levels), (1, 1, size, size), precision, f"{name}, background once", any_size=True, more=more), levels)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from core.classifier.background import Parts, compiled_parts
+from core.classifier.background import OnlyOnce, compiled_once
 from core.classifier.checkpoint import Checkpoint
 from core.classifier.devices import best_device, bf16_is_quick, chosen_precision, is_out_of_memory, memory_order
 from core.classifier.network import ARCHITECTURES, WithFeatures
@@ -93,10 +93,10 @@ class Classifier:
         for crops in batches:
             yield self.predict(crops)
 
-    def _quick(self, network: nn.Module, precision: Precision, engine: Engine) -> Parts | None:
+    def _quick(self, network: nn.Module, precision: Precision, engine: Engine) -> OnlyOnce | None:
         """The network compiled by OpenVINO; None where PyTorch does the work, and ``about`` says why."""
         name = f"{self.checkpoint.architecture} classifier with features {self.checkpoint.padding_px}"
-        found = compiled_parts(network, self.checkpoint.crop_px, precision, name)
+        found = compiled_once(network, self.checkpoint.crop_px, precision, name)
         self.about = found.about
         if found.about.startswith("openvino"):
             return found
