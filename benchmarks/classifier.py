@@ -2,6 +2,7 @@
 
     python benchmarks/classifier.py                       # the embedded EfficientNet-B4 on cells of a simulated field, 380 px
     python benchmarks/classifier.py --rounds 9 --crops 32
+    python benchmarks/classifier.py --device cuda         # on a graphics processor: 256 crops, both by PyTorch
 
 All run in one process, by turns, and the median of the rounds counts. First plain efficientnet_pytorch as a user gets it, 8 crops
 a batch. Then the same with this project's setting of the allocator (core/memory.py), which speeds it up most, at the batch size
@@ -40,15 +41,16 @@ from core.settings import EMBEDDED_CLASSIFIER  # noqa: E402
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
-def plain(checkpoint: Checkpoint, batch: int) -> Predict:
+def plain(checkpoint: Checkpoint, batch: int, device: str = "cpu") -> Predict:
     """efficientnet_pytorch as its readme uses it."""
     network = EfficientNet.from_name(checkpoint.architecture, in_channels=1, num_classes=1, image_size=checkpoint.crop_px)
     network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in checkpoint.state.items()})
-    network.eval()
+    network.eval().to(device)
 
     def predict(crops: np.ndarray) -> np.ndarray:
+        batches = (torch.from_numpy(crops[i : i + batch])[:, None].to(device) for i in range(0, len(crops), batch))
         with torch.no_grad():
-            parts = [torch.sigmoid(network(torch.from_numpy(crops[i : i + batch])[:, None]) / checkpoint.temperature) for i in range(0, len(crops), batch)]
+            parts = [torch.sigmoid(network(some) / checkpoint.temperature).cpu() for some in batches]
         return torch.cat(parts)[:, 0].numpy()
 
     return predict
@@ -74,11 +76,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--crops", type=int, default=16)
+    parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     path = find_model(EMBEDDED_CLASSIFIER, "classifier").path
     assert path is not None
     checkpoint = load_checkpoint(path)
     crops = simulated_cells(9000, 0.65, False).crops[: given.crops].astype(np.float32)
+    if given.device != "cpu":
+        on_graphics(checkpoint, crops, given.rounds, given.device)
+        return
     exact, half = (Classifier(checkpoint, "cpu", precision=precision) for precision in ("fp32", "bf16"))
     reference = Classifier(checkpoint, "cpu", engine="pytorch")
     ours: dict[str, Predict] = {f"ours {one.about}": one.predict for one in (exact, half)}
@@ -103,6 +109,18 @@ def main() -> None:
         bf16_to_default=round(default[bf16] / default["efficientnet_pytorch, batch 8"], 2),
         bf16_to_fastest=round(best[bf16] / fastest, 2),
     )
+
+
+def on_graphics(checkpoint: Checkpoint, crops: np.ndarray, rounds: int, device: str) -> None:
+    """On a graphics processor, of many crops, so that it has enough to do; the probabilities are compared with the processor's."""
+    many = np.concatenate([crops] * -(-256 // len(crops)))
+    ways = {f"efficientnet_pytorch, batch {n}": plain(checkpoint, n, device) for n in (8, 64)}
+    for precision in ("fp32", "bf16"):
+        classifier = Classifier(checkpoint, device, precision=precision)
+        ways[f"ours {classifier.about}"] = classifier.predict
+    tell("setting", architecture=checkpoint.architecture, crop_px=checkpoint.crop_px, crops=len(many), device=device)
+    agree(plain(checkpoint, 8)(crops), ways, crops, checkpoint.threshold)
+    tell("as it is", crops_per_second=rounded(by_turns(ways, many, rounds)))
 
 
 def agree(wanted: np.ndarray, ways: Mapping[str, Predict], crops: np.ndarray, threshold: float) -> None:

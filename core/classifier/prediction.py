@@ -130,7 +130,9 @@ class Classifier:
         half = torch.float16 if self.precision == "fp16" else torch.bfloat16
         try:
             x = x.to(self.device, memory_format=memory_order(self.device))
-            with torch.inference_mode(), torch.autocast(self.device.type, half, enabled=self.precision != "fp32"):
+            # true fp32, and the same answer each time: cuDNN would round to TF32 and choose its ways from call to call
+            exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+            with exact, torch.inference_mode(), torch.autocast(self.device.type, half, enabled=self.precision != "fp32"):
                 found: NDArray[np.float32] = self._network(x).float().cpu().numpy()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(crops) == 1:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from core.progress import Progress, silent
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Normalised crops (N, 1, S, S) float32 and their classes (N,), 0 or 1."""
+FORWARD: Final = 1 / 3  # time of scoring a batch, of that of learning from it
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class FitSettings:
 
     epochs: int = 20
     steps: int = 100  # batches an epoch, for the schedule of the learning rate
+    scored: int = 0  # batches of validation an epoch, for the progress
     rate: float = 1e-3  # peak learning rate of AdamW (Loshchilov & Hutter 2019)
     weight_decay: float = 0.01
     warmup: int = 20  # steps of a linear rise, then a cosine fall to 0
@@ -108,7 +110,7 @@ def fit(
     for epoch in range(training.epoch + 1, settings.epochs + 1):
         start = time.perf_counter()
         train_loss = training.learn(epoch, batches(epoch), progress)
-        scores = training.validate(validation(epoch))
+        scores = training.validate(epoch, validation(epoch), progress)
         yield EpochResult(
             epoch=epoch,
             train_loss=train_loss,
@@ -164,7 +166,7 @@ class _Training:
             losses.append(self._learn_batch(crops, classes.to(self.device)))
             self.step += 1
             blend(self.average, self.network.state_dict(), min(settings.average, self.step / (self.step + 9)))
-            progress((epoch - 1) + len(losses) / settings.steps, settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
+            progress(self._done(epoch, len(losses)), settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
         if not losses:
             raise InputError(f"Training: wanted cells to train on, found no batch in epoch {epoch}.")
         for state in (self.network.state_dict(), self.average):
@@ -226,11 +228,21 @@ class _Training:
         weight = torch.tensor(settings.positive_weight, device=self.device)
         return F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
 
-    def validate(self, batches: Batches) -> dict[str, Any]:
+    def _done(self, epoch: int, learned: int, scored: int = 0) -> float:
+        """Epochs that are done, counting the one at work by its batches."""
+        return epoch - 1 + min(1.0, (learned + scored * FORWARD) / (self.settings.steps + self.settings.scored * FORWARD))
+
+    def validate(self, epoch: int, batches: Batches, progress: Progress) -> dict[str, Any]:
         """Score the averaged weights, then put the network's own back."""
+
+        def told() -> Batches:
+            for scored, batch in enumerate(batches):
+                progress(self._done(epoch, self.settings.steps, scored), self.settings.epochs, f"epoch {epoch}, scoring the validation cells")
+                yield batch
+
         own = copied(self.network.state_dict())
         self.network.load_state_dict(self.average)
-        mine = score(self.network, batches, bf16=self.settings.bf16, fp16=self.settings.fp16)
+        mine = score(self.network, told(), bf16=self.settings.bf16, fp16=self.settings.fp16)
         self.network.load_state_dict(own)
         classes, logits = (gathered(self.fabric, values) for values in mine)
         if len(np.unique(classes)) < 2:

@@ -1,5 +1,6 @@
 """Train: a dataset in, a run out: its history epoch by epoch, and the classifier of its best epoch."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -224,6 +225,7 @@ class _Run:
         return FitSettings(
             **same,
             steps=steps,
+            scored=math.ceil(len(self.held) / self.count / one.batch),
             rate=one.rate or RATES["trained" if trained else "scratch"],
             warmup=round(one.warmup * steps),
             average=min(one.average, 1 - 1 / max(2, steps)),  # over one epoch at most: small datasets have few steps

@@ -1,6 +1,7 @@
 """Training on a toy task, and everything that may happen to it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,26 @@ def test_an_epoch_without_batches_is_refused():
 def test_progress_can_cancel():
     def listen(done, total, item):
         raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(fit(network(), training, validation, SETTINGS, progress=listen))
+
+
+def test_progress_counts_the_validation():
+    seen = []
+    list(fit(network(), training, validation, replace(SETTINGS, epochs=2, scored=2), progress=lambda *told: seen.append(told)))
+    done = [told[0] for told in seen]
+    assert done == sorted(done)
+    assert done[:7] == pytest.approx([k / (5 + 2 / 3) for k in (1, 2, 3, 4, 5, 5, 5 + 1 / 3)])
+    assert ["loss" in told[2] for told in seen] == [True] * 5 + [False] * 2 + [True] * 5 + [False] * 2
+    assert done[-1] < 2
+    assert {told[1] for told in seen} == {2}
+
+
+def test_the_validation_can_be_cancelled():
+    def listen(done, total, item):
+        if "validation" in item:
+            raise Cancelled
 
     with pytest.raises(Cancelled):
         list(fit(network(), training, validation, SETTINGS, progress=listen))
