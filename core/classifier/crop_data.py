@@ -1,6 +1,6 @@
 """The crops of a dataset as PyTorch wants them; they are read from disk when they are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Normalised crops (N, 1, S, S) float32 and their classes (N,), 0 or 1."""
 
 
 class Crops(Protocol):

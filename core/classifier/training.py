@@ -3,77 +3,26 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.classifier.augmentation import Augmentation
+from core.classifier.crop_data import Batches
 from core.classifier.devices import is_out_of_memory, memory_order
 from core.classifier.engine import TrainingStopped, alone, average_statistics, gathered, share_gradients, step_of_all
+from core.classifier.fitting import EpochResult, FitSettings, learning_rate
+from core.classifier.forward import score
 from core.classifier.scores import accuracy, auc_standard_error, roc_auc, youden_threshold
 from core.errors import InputError
 from core.progress import Progress, silent
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-"""Normalised crops (N, 1, S, S) float32 and their classes (N,), 0 or 1."""
 FORWARD: Final = 1 / 3  # time of scoring a batch, of that of learning from it
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a network is trained."""
-
-    epochs: int = 20
-    steps: int = 100  # batches an epoch, for the schedule of the learning rate
-    scored: int = 0  # batches of validation an epoch, for the progress
-    rate: float = 1e-3  # peak learning rate of AdamW (Loshchilov & Hutter 2019)
-    weight_decay: float = 0.01
-    warmup: int = 20  # steps of a linear rise, then a cosine fall to 0
-    head_epochs: int = 0  # first epochs in which only the last layer learns: for trained start weights
-    positive_weight: float = 1.0  # weight of a senescent cell in the loss
-    smoothing: float = 0.0  # label smoothing
-    clip: float = 1.0  # largest norm of the gradient
-    average: float = 0.99  # decay of the moving average of the weights, which is what is validated and kept
-    seed: int = 0
-    bf16: bool = False  # bfloat16 arithmetic, weights in float32
-    fp16: bool = False  # float16 arithmetic with a scaled loss: for CUDA without bfloat16
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    @property
-    def precision(self) -> str:
-        return "fp16" if self.fp16 else "bf16" if self.bf16 else "fp32"
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """One epoch: a row of the history, and what is needed to use the network or to go on from here."""
-
-    epoch: int  # from 1
-    train_loss: float
-    val_loss: float
-    val_auc: float
-    val_auc_se: float  # its standard error, by the number of cells
-    val_accuracy: float  # at ``threshold``
-    threshold: float  # by Youden on the validation cells
-    rate: float
-    seconds: float
-    probabilities: NDArray[np.float64] = field(repr=False)  # (N,) of the validation cells, in their order
-    weights: dict[str, Tensor] = field(repr=False)  # the averaged weights: state dict of the network
-    resume: dict[str, Any] = field(repr=False)  # hand it to ``fit`` to go on
-    at_once: int | None = None  # crops that fit into memory together, where it was less than a batch
-
-    def row(self) -> dict[str, float]:
-        """The numbers alone: a row of history.csv."""
-        apart = ("weights", "resume", "probabilities", "at_once")
-        return {key: value for key, value in vars(self).items() if key not in apart}
 
 
 def fit(
@@ -260,40 +209,6 @@ class _Training:
         }
 
 
-def reestimate_statistics(network: nn.Module, batches: Batches, progress: Progress = silent) -> None:
-    """Replace the running means and variances of batch normalisation by their plain average over ``batches``.
-
-    The running ones of efficientnet_pytorch move by 1 % a step: after a short training, or one that went through several
-    crop sizes, they describe another network.
-    """
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch's way to say: the cumulative average
-    training = network.training
-    network.train()
-    with torch.no_grad():
-        for done, (crops, _) in enumerate(batches):
-            network(crops.to(memory_format=torch.channels_last))
-            progress(done + 1, done + 1, "batch statistics")
-    network.train(training)
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
-
-
-def score(network: nn.Module, batches: Batches, *, bf16: bool = False, fp16: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Classes and logits (each (N,)) of the cells in ``batches``; the network is left in evaluation mode."""
-    network.eval()
-    device = next(network.parameters()).device
-    classes, logits = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    with torch.no_grad(), _arithmetic(device, bf16, fp16):
-        for crops, truth in batches:
-            logits.append(network(crops.to(device, memory_format=memory_order(device)))[:, 0].float().cpu().numpy())
-            classes.append(truth.numpy())
-    return np.concatenate(classes), np.concatenate(logits)
-
-
 def _prepare(network: nn.Module, head_only: bool) -> None:
     """Training mode; with ``head_only`` everything before the last layer stays as it is, batch statistics too."""
     network.train()
@@ -304,24 +219,12 @@ def _prepare(network: nn.Module, head_only: bool) -> None:
             module.eval()
 
 
-def _arithmetic(device: torch.device, bf16: bool, fp16: bool) -> Any:
-    return torch.autocast(device.type, torch.float16 if fp16 else torch.bfloat16) if bf16 or fp16 else nullcontext()
-
-
 def _quick(network: nn.Module, device: torch.device) -> Any:
     if device.type != "cpu":
         return nullcontext()
     from core.classifier.depthwise import quick_backward
 
     return quick_backward(network)
-
-
-def learning_rate(step: int, settings: FitSettings) -> float:
-    """Of a step (from 0): a linear rise, then a cosine fall to 0."""
-    total = settings.epochs * settings.steps
-    if step < settings.warmup:
-        return settings.rate * (step + 1) / settings.warmup
-    return settings.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - settings.warmup) / max(1, total - settings.warmup))))
 
 
 def blend(average: dict[str, Tensor], state: dict[str, Tensor], decay: float) -> None:

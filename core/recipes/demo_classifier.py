@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from core.classifier.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from core.classifier.forward import score
 from core.classifier.network import build_network
 from core.classifier.scores import accuracy, roc_auc, youden_threshold
-from core.classifier.training import score
 from core.recipes.demo_cells import (
     CROP_PX,
     FIELD_PIXELS_UM,

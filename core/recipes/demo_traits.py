@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.classifier.depthwise import quick_backward
-from core.classifier.training import FitSettings, blend, copied, learning_rate
+from core.classifier.fitting import FitSettings, learning_rate
+from core.classifier.training import blend, copied
 
 JITTER_PX: Final = 10
 AVERAGE: Final = 0.98

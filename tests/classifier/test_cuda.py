@@ -6,9 +6,10 @@ import torch
 
 from core.classifier.augmentation import Augmentation
 from core.classifier.engine import alone, group
+from core.classifier.fitting import FitSettings
 from core.classifier.network import build_network
 from core.classifier.prediction import Classifier
-from core.classifier.training import FitSettings, fit
+from core.classifier.training import fit
 
 KIND = "cuda"
 DEVICE = torch.device(KIND)

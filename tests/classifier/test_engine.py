@@ -18,8 +18,9 @@ from torch import nn
 from core.classifier.augmentation import Augmentation
 from core.classifier.crop_data import CropData
 from core.classifier.engine import TrainingStopped, alone, gathered, group
+from core.classifier.fitting import FitSettings
 from core.classifier.sampling import epoch_order, steps_of
-from core.classifier.training import FitSettings, fit
+from core.classifier.training import fit
 from core.errors import Cancelled
 from core.jobs.processes import alive, identity
 

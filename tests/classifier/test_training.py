@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from core.classifier.augmentation import Augmentation
+from core.classifier.engine import TrainingStopped
+from core.classifier.fitting import FitSettings
+from core.classifier.forward import reestimate_statistics, score
 from core.classifier.network import build_network
-from core.classifier.training import FitSettings, TrainingStopped, fit, reestimate_statistics, score
+from core.classifier.training import fit
 from core.errors import Cancelled, InputError
 
 GENTLE = Augmentation(scale=0, shift_px=0, blur_px=0, noise=0.05)

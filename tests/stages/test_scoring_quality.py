@@ -12,9 +12,9 @@ import pytest
 
 from core.classifier.checkpoint import load_checkpoint, save_checkpoint
 from core.classifier.focus import sharpness
+from core.classifier.forward import reestimate_statistics
 from core.classifier.prediction import Classifier
 from core.classifier.seen import Seen, learn_reference
-from core.classifier.training import reestimate_statistics
 from core.dataset.crops import cut_crops, normalise
 from core.errors import InputError
 from core.images import write_image, write_labels

@@ -149,7 +149,7 @@ def test_the_kept_probabilities_are_those_of_the_best_checkpoint(trained: Path) 
 
 
 def test_the_same_training_is_not_done_twice(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training._Run, "make", None)
+    monkeypatch.setattr(training.Run, "make", None)
     assert train(trained.parents[1], QUICK) == trained
     assert train(trained.parents[1], QUICK, resume=trained.name) == trained
 
@@ -249,9 +249,9 @@ def test_nan_stops_with_the_reason_and_the_best_epoch_can_be_kept(lab: Path, mon
 
 
 def test_where_memory_runs_out_the_run_says_so(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = training._Run.network
+    network = training.Run.network
 
-    def small(run: training._Run) -> torch.nn.Module:
+    def small(run: training.Run) -> torch.nn.Module:
         net = network(run)
         forward = net.forward
 
@@ -263,7 +263,7 @@ def test_where_memory_runs_out_the_run_says_so(lab: Path, monkeypatch: pytest.Mo
         net.forward = limited
         return net
 
-    monkeypatch.setattr(training._Run, "network", small)
+    monkeypatch.setattr(training.Run, "network", small)
     said = outcome(train(lab, replace(QUICK, epochs=1)))["remarks"]
     assert any("Memory did not hold 8 cells at once: from epoch 1 on 4 cells are computed at a time" in one for one in said)
 
