@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
-from core.models import Model, add_model, list_models, verify_model
+from core.models import Model, add_model, list_models, remove_model, verify_model
 from pages.parts import address
 from pages.parts.choose import choose
 from pages.parts.job_panel import current_job, job_panel, submit
@@ -24,6 +24,8 @@ def page() -> None:
         address.write(job=None, model=job.params["name"])
     elif job:
         job_panel(job)
+    if removed := st.session_state.pop("model-removed", None):
+        st.success(removed, icon=":material/check:")
     models = {model.name: model for model in list_models()}
     card, imported = st.tabs(["Library", "Import from a file"])
     with card:
@@ -72,11 +74,28 @@ def show(model: Model, busy: bool) -> None:
                 st.error(problem, icon=":material/error:")
             if not problems:
                 st.success("The file is exactly the one that was recorded.", icon=":material/check:")
+        if model.source != "embedded":
+            offer_removal(model)
     if model.card:
         with st.container(border=True):
             st.markdown(model.card.removeprefix(f"# {model.name}"))
             if model.gallery:
                 st.image(str(model.gallery))
+
+
+def offer_removal(model: Model) -> None:
+    with st.popover("Remove", icon=":material/delete:"):
+        st.markdown("It is then no longer offered. Results made with it stay as they are, and its files are kept in a folder beside the library.")
+        if not st.button(f"Remove {model.name}"):
+            return
+        try:
+            place = remove_model(model.name)
+        except InputError as problem:
+            st.error(str(problem), icon=":material/error:")
+            return
+    st.session_state["model-removed"] = f"{model.name} is removed. Its files are in `{place}`."
+    address.write(model=None)
+    st.rerun()
 
 
 def import_form() -> None:

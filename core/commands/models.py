@@ -20,6 +20,7 @@ def register(commands: Any) -> None:
     for name, words in (("mean", "training mean"), ("std", "training standard deviation"), ("threshold", "decision threshold")):
         adding.add_argument(f"--{name}", type=float, help=f"{words}, for a classifier file that does not carry it")
     actions.add_parser("download", help="download a model of the Cellpose zoo, or start weights (imagenet-efficientnet-b4)").add_argument("name")
+    actions.add_parser("remove", help="take a model out of the library; its files are kept").add_argument("name")
     actions.add_parser("verify", help="compare models with their recorded hashes").add_argument("name", nargs="?")
 
 
@@ -37,6 +38,8 @@ def run(given: argparse.Namespace) -> object:
         from core.stages.downloading import run as download
 
         return download({"name": given.name}, Bar())
+    if given.action == "remove":
+        return library.remove_model(given.name)
     _verify(library, given.name)
     return None
 

@@ -1,14 +1,18 @@
 """Models: cards, download as a job, import with a readable refusal."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from core.cells.zoo import ZOO
+from core.classifier.network import build_network
 from core.jobs import JobStore
-from core.models import list_models
+from core.models import add_model, list_models
 from core.models.library import EMBEDDED
+from core.settings import EMBEDDED_CLASSIFIER
 
 Open = Callable[..., AppTest]
 Words = Callable[[AppTest], str]
@@ -54,3 +58,13 @@ def test_a_file_that_is_no_model_is_refused_in_plain_words(open_page: Open, clic
 def test_embedded_models_can_be_verified(open_page: Open, model: str, words: Words, click: Click) -> None:
     app = click(open_page("models", model=model), "Verify")
     assert "exactly the one" in words(app)
+
+
+def test_only_own_and_downloaded_models_can_be_removed(open_page: Open, click: Click, words: Words, tmp_path: Path) -> None:
+    torch.save(build_network("efficientnet-b0", 64).half().state_dict(), tmp_path / "wrong.pth")
+    add_model(tmp_path / "wrong.pth", name="wrong")
+    app = click(open_page("models", model="wrong"), "Remove wrong")
+    assert "wrong is removed" in words(app)
+    assert "wrong" not in {m.name for m in list_models()}
+    for name in (EMBEDDED_CLASSIFIER, ZOO_NAME):
+        assert not [one for one in open_page("models", model=name).button if one.label.startswith("Remove")]
