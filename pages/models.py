@@ -68,14 +68,16 @@ def show(model: Model, busy: bool) -> None:
         st.caption("No internet on this machine? Download the file elsewhere and import it from the other tab.")
     else:
         st.caption(f"SHA-256 `{model.sha256}`  \n`{model.path}`")
-        if st.button("Verify", icon=":material/verified:", help="Compares the file with its recorded hash"):
+        with st.container(horizontal=True):
+            verify = st.button("Verify", icon=":material/verified:", help="Compares the file with its recorded hash")
+            if model.source != "embedded":
+                offer_removal(model)
+        if verify:
             problems = verify_model(model.name)
             for problem in problems:
                 st.error(problem, icon=":material/error:")
             if not problems:
                 st.success("The file is exactly the one that was recorded.", icon=":material/check:")
-        if model.source != "embedded":
-            offer_removal(model)
     if model.card:
         with st.container(border=True):
             st.markdown(model.card.removeprefix(f"# {model.name}"))

@@ -59,9 +59,8 @@ def add_model(
         raise InputError(f"Wanted a model of kind {' or '.join(KINDS)}, found {kind!r}.")
     values = _checked_values(path, kind, mean, std, threshold)
     about = _describe(path, kind, licence, summary)
-    if card:
-        about["card_text"] = card
     name = _free_name(path, name, kind)
+    about["card_text"] = card or f"# {name}\n\n{about['card_text']}"
     zoo = ZOO.get(name)
     file = zoo.file if zoo else path.name if path.name in _OFFICIAL else "weights.pt"  # Cellpose treats its nuclei file by name
     with new_folder(name) as folder:
@@ -148,7 +147,7 @@ def _describe(path: Path, kind: str, licence: str, summary: str) -> dict[str, An
     card = _card(path) if kind == "classifier" else {}
     lines = [f"- {key}: {value}" for key, value in card.items()]
     summary = summary or str(card.get("summary", "")) or f"Imported from {path.name}."
-    text = "\n".join([f"# {path.stem}", "", summary, "", *lines, ""])
+    text = "\n".join([summary, "", *lines, ""])
     return {"licence": licence or str(card.get("licence", "")), "summary": summary, "simulated": simulated, "card_text": text}
 
 

@@ -39,6 +39,7 @@ def test_import_a_segmenter(cpnet: Path, workspace: Path) -> None:
     assert verify_model("my-cells") == []
     assert model in list_models()
     assert model.warning == ""
+    assert model.card.splitlines()[0] == "# my-cells"
 
 
 def test_import_twice_is_one(cpnet: Path) -> None:
