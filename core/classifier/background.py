@@ -28,9 +28,15 @@ Ints = NDArray[np.intp]
 
 
 class Level(NamedTuple):
-    """The layers that make a map of one resolution. Of these, ``margin``: pixels of the crop around a pixel that it sees, at most;
-    ``step``: pixels of the crop along a side of a pixel of the map; ``side``: pixels along a side of the map of a whole crop;
-    ``blocks``: number of blocks of the network up to here."""
+    """Layers whose maps have one resolution, the first of them by its stride.
+
+    Attributes
+    ----------
+    margin : pixels of the crop around a pixel that the last of these layers sees, at most
+    step : pixels of the crop along a side of a pixel of its map
+    side : pixels along a side of its map of a whole crop
+    blocks : how many blocks of the network end with it
+    """
 
     margin: int
     step: int
