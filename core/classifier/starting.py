@@ -1,6 +1,6 @@
 """Where a training starts: from nothing, from ImageNet, or from another classifier."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Start:
     state: dict[str, Tensor]
     head: bool
     simulated: bool  # known to be trained on simulated cells
+    card: dict[str, Any] = field(default_factory=dict)  # of a classifier file of ours
 
 
 def read_start(path: Path, architecture: str) -> Start:
@@ -51,7 +52,7 @@ def read_start(path: Path, architecture: str) -> Start:
     if not head:
         state = {key: value for key, value in state.items() if key not in _HEAD}
     _check_shapes(path, architecture, state, head)
-    return Start(state, head, bool(ours and ours.simulated))
+    return Start(state, head, bool(ours and ours.simulated), ours.card if ours else {})
 
 
 def starting_network(architecture: str, crop_px: int, start: Start | None, *, dropout: float, seed: int) -> nn.Module:

@@ -145,10 +145,16 @@ def _describe(path: Path, kind: str, licence: str, summary: str) -> dict[str, An
     """Check the file as a model of its kind and collect what is known of it."""
     simulated = check_file(path, kind)
     card = _card(path) if kind == "classifier" else {}
-    lines = [f"- {key}: {value}" for key, value in card.items()]
+    lines = [f"- {key.replace('_', ' ')}: {_said(key, value)}" for key, value in card.items()]
     summary = summary or str(card.get("summary", "")) or f"Imported from {path.name}."
     text = "\n".join([summary, "", *lines, ""])
     return {"licence": licence or str(card.get("licence", "")), "summary": summary, "simulated": simulated, "card_text": text}
+
+
+def _said(key: str, value: Any) -> Any:
+    from core.classifier.learned_from import CARD_KEY, in_words
+
+    return in_words(value) if key == CARD_KEY else value
 
 
 def _card(path: Path) -> dict[str, Any]:

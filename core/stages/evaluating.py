@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from core.classifier.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from core.classifier.learned_from import CARD_KEY, chosen_by, learned_from, seen, trained_on
 from core.errors import InputError
 from core.models import find_model
 from core.models.model import Model
 from core.options import command, settings_from
+from core.pairing import DEFAULT_SAMPLE
 from core.progress import Progress, silent
 from core.report import write_csv
 from core.report.evaluation import evaluation_report
@@ -27,7 +29,7 @@ from core.workspace import AlreadyPublished, Experiment, Product, product_id, pu
 from core.workspace.layout import PARTIAL
 
 CHECKPOINTS: Final = ("best.pt", "classifier.pt", "weights.pt")  # of a run, in this order
-VERSION: Final = 2  # of what an evaluation holds: with another one the same inputs are judged anew
+VERSION: Final = 3  # of what an evaluation holds: with another one the same inputs are judged anew
 MODEL: Final = "classifier.pt"  # the calibrated model in the evaluation's folder, where it is asked for
 
 
@@ -145,16 +147,27 @@ def _write(
     own = float(apply_temperature([checkpoint.threshold], temperature)[0])  # the same cells lie above it as before
     threshold = _threshold(dataset, scores, judged, validation, own, settings)
     found = judge(dataset, scores, judged, threshold, settings)
-    result = _result(found, checkpoint, dataset, temperature, threshold, settings)
+    result = _result(found, checkpoint, dataset, judged, temperature, threshold, settings)
     tables = found.tables | _errors(folder, dataset, replace(checkpoint, temperature=checkpoint.temperature * temperature), found, judged, progress)
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table)
     write_json(folder / "metrics.json", result)
     if settings.save_model:
-        save_checkpoint(folder / MODEL, replace(checkpoint, temperature=checkpoint.temperature * temperature, threshold=threshold.value))
+        temperature *= checkpoint.temperature
+        card = _card(checkpoint, dataset, validation, judged, settings)
+        save_checkpoint(folder / MODEL, replace(checkpoint, temperature=temperature, threshold=threshold.value, card=card))
     about = read_json(folder / "settings.json") | {"experiment": experiment.name}
     evaluation_report(folder / "report.html", about, result, tables)
     (folder / SCORES).unlink(missing_ok=True)
+
+
+def _card(checkpoint: Checkpoint, dataset: OpenDataset, validation: np.ndarray, judged: np.ndarray, settings: EvaluateSettings) -> dict[str, Any]:
+    """The model's card, which knows that the temperature and the threshold were chosen on further cultures."""
+    if CARD_KEY not in checkpoint.card:  # a record of these alone would look as if it were the whole one
+        return checkpoint.card
+    chosen = settings.rule != "model" and settings.threshold_on == "evaluated"
+    rows = np.concatenate([validation, judged]) if chosen else validation
+    return checkpoint.card | {CARD_KEY: learned_from(dataset.manifest.iloc[rows].assign(split="validation"), checkpoint.card[CARD_KEY])}
 
 
 def _errors(folder: Path, dataset: OpenDataset, calibrated: Checkpoint, found: Judged, judged: np.ndarray, progress: Progress) -> dict[str, pd.DataFrame]:
@@ -165,13 +178,22 @@ def _errors(folder: Path, dataset: OpenDataset, calibrated: Checkpoint, found: J
 
 
 def _result(
-    found: Judged, checkpoint: Checkpoint, dataset: OpenDataset, temperature: float, threshold: Threshold, settings: EvaluateSettings
+    found: Judged,
+    checkpoint: Checkpoint,
+    dataset: OpenDataset,
+    judged: np.ndarray,
+    temperature: float,
+    threshold: Threshold,
+    settings: EvaluateSettings,
 ) -> dict[str, Any]:
     """What metrics.json holds."""
+    known = seen(dataset.manifest.iloc[judged], checkpoint.card, DEFAULT_SAMPLE)
+    note = chosen_by(known["validation"])
     return {
         "sentence": found.sentence,
-        "warnings": warnings(settings, dataset),
-        "remarks": [*found.remarks, *_about_model(checkpoint)],
+        "warnings": warnings(settings, dataset, trained_on(known["train"])),
+        "seen": {use: one.record() for use, one in known.items()},
+        "remarks": [*([note] if note else []), *found.remarks, *_about_model(checkpoint)],
         "baseline_sentence": found.baseline_sentence,
         "agreement_sentence": found.agreement_sentence,
         "interval_sentence": found.interval_sentence,
@@ -190,17 +212,20 @@ def _result(
     }
 
 
-def warnings(settings: EvaluateSettings, dataset: OpenDataset) -> list[str]:
-    """What makes the numbers too good to be believed; shown in red, and kept in the report."""
-    said = []
+def warnings(settings: EvaluateSettings, dataset: OpenDataset, learned: str) -> list[str]:
+    """What makes the numbers too good to be believed; shown in red, and kept in the report.
+
+    ``learned``: that the model was trained on the judged cultures, where its file says so; "" where it does not.
+    """
+    said = [learned] if learned else []
     if settings.threshold_on == "evaluated" and settings.rule != "model":
         said.append("The threshold was chosen on the very cells that are judged here: accuracy, sensitivity, specificity and F1 are flattered.")
     elif settings.split in ("validation", "all") and settings.rule != "model":
         said.append("The validation cells, on which the threshold was chosen, are among the judged cells: the numbers are flattered.")
-    if settings.split in ("train", "all"):
+    if settings.split in ("train", "all") and not learned:
         said.append("A model that was trained on this dataset has seen these cells; then the numbers say nothing of new cultures.")
     shared = sorted(set(dataset.manifest.loc[dataset.manifest["split"] == "train", "sample"]) & set(_judged_samples(dataset, settings)) - {""})
-    if shared and settings.split in ("test", "validation"):
+    if shared and settings.split in ("test", "validation") and not learned:
         said.append(f"Cells of {', '.join(shared[:5])} lie in training and in the judged set both: the numbers say nothing of new cultures.")
     return said
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from core.classifier.learned_from import CARD_KEY, learned_from
 from core.errors import InputError
 from core.progress import Progress, silent
 from core.report import csv_bytes, read_csv, write_csv
@@ -183,10 +184,15 @@ class Run:
             pixel_size_um=about["pixel_size_um"],
             threshold=result.threshold,
             class_names=tuple(about["class_names"]),
-            card={"dataset": self.dataset.path.name, "epoch": result.epoch, "network": self.settings.network, "start": self.settings.start},
+            card={"dataset": self.dataset.path.name, "epoch": result.epoch, "network": self.settings.network, "start": self.settings.start, **self.origin()},
             simulated=self.simulated,
             state={key: value.cpu() for key, value in result.weights.items()},
         )
+
+    def origin(self) -> dict[str, Any]:
+        """What the card keeps of the cultures behind the weights: also those that the start weights learned from."""
+        before = self.start.weights.card.get(CARD_KEY) if self.start.weights else None
+        return {CARD_KEY: learned_from(self.dataset.manifest, before)}
 
     def validated(self, probabilities: np.ndarray) -> pd.DataFrame:
         """``tables.VALIDATED_CELLS``."""

@@ -70,12 +70,20 @@ def test_simulated_is_carried(state_dict: Path, tmp_path: Path) -> None:
 
     from core.classifier.checkpoint import load_checkpoint, save_checkpoint
 
-    save_checkpoint(tmp_path / "sim.pt", replace(load_checkpoint(state_dict), simulated=True, card={"licence": "MIT", "data": "simulated"}))
+    save_checkpoint(
+        tmp_path / "sim.pt",
+        replace(
+            load_checkpoint(state_dict),
+            simulated=True,
+            card={"licence": "MIT", "data": "simulated", "learned_from": {"train": [{"experiment": "e", "sample": "MSC2"}]}},
+        ),
+    )
     model = add_model(tmp_path / "sim.pt")
     assert model.simulated
     assert "simulated cells" in model.warning
     assert model.licence == "MIT"
     assert "data: simulated" in model.card
+    assert "learned from: cells of MSC2; best epoch and threshold chosen on no named culture" in model.card
     assert find_model(str(tmp_path / "sim.pt"), "classifier").simulated
 
 

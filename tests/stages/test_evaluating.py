@@ -12,10 +12,12 @@ import pytest
 import core.stages.crop_scoring as scoring
 from core.__main__ import main
 from core.classifier.checkpoint import load_checkpoint
+from core.classifier.learned_from import CARD_KEY, learned_from, seen
 from core.dataset.crops import cut_crops, normalise
 from core.dataset.folders import png
 from core.dataset.store import CropWriter, Scaling
 from core.errors import Cancelled, InputError
+from core.pairing import DEFAULT_SAMPLE
 from core.report import read_csv, write_csv
 from core.settings import EvaluateSettings
 from core.stages import judging
@@ -376,3 +378,50 @@ def test_command_line(experiment: Path, model: Path, network: type[StandIn], cap
     assert main(["evaluate", str(experiment), "--model", str(model), "--split", "training"]) == 2
     assert main(["evaluate", str(experiment), "--model", str(model), "--dataset", "none"]) == 2
     assert main(["evaluate", str(experiment / "nowhere"), "--model", str(model)]) == 2
+
+
+def cultures(*names: str, experiment: str = "judged") -> list[dict[str, str]]:
+    return [{"experiment": experiment, "sample": name} for name in names]
+
+
+def knowing(classifier_file: Callable[..., Path], **uses: list[dict[str, str]]) -> Path:
+    """A model whose card says what it learned from."""
+    card = {CARD_KEY: {"train": [], "validation": []} | uses}
+    return classifier_file(crop_px=CROP, mean=0.39, std=0.04, intensity="range", pixel_size_um=None, card=card)
+
+
+def test_a_model_that_learned_from_the_judged_cultures_is_said_in_red(experiment: Path, classifier_file: Callable[..., Path], network: type[StandIn]) -> None:
+    model = knowing(classifier_file, train=cultures("test0", "test2"), validation=cultures("test2", "test3"))
+    made, found = evaluated(experiment, model)
+    [warning] = found["warnings"]
+    assert "learned from test0, test2 (80 of the 160 judged cells are of cultures that it was trained on)" in warning
+    assert "cultures it never saw" in warning
+    assert "another experiment" not in warning
+    assert warning in (made / "report.html").read_text(encoding="utf-8")
+    assert "chosen on test3 (40 of the 160 judged cells" in found["remarks"][0]
+    assert found["seen"] == {"train": {"cultures": ["test0", "test2"], "n_cells": 80}, "validation": {"cultures": ["test3"], "n_cells": 40}}
+
+
+def test_other_cultures_of_the_same_dataset_give_no_warning(experiment: Path, classifier_file: Callable[..., Path], network: type[StandIn]) -> None:
+    manifest = open_dataset(experiment / "datasets" / "d").manifest
+    _, found = evaluated(experiment, knowing(classifier_file, **learned_from(manifest)))
+    assert found["warnings"] == []
+    assert not any("were chosen on" in text for text in found["remarks"])
+
+
+def test_a_culture_of_that_name_in_another_experiment_is_the_same_and_this_is_said(
+    experiment: Path, classifier_file: Callable[..., Path], network: type[StandIn]
+) -> None:
+    _, found = evaluated(experiment, knowing(classifier_file, train=cultures("test1", experiment="old")))
+    assert "saw test1 in another experiment" in found["warnings"][0]
+
+
+def test_the_name_of_files_without_one_tells_no_culture_of_another_experiment() -> None:
+    judged = pd.DataFrame({"experiment": ["judged", "other", "judged"], "sample": [DEFAULT_SAMPLE, DEFAULT_SAMPLE, ""]})
+    found = seen(judged, {CARD_KEY: {"train": cultures(DEFAULT_SAMPLE, ""), "validation": []}}, DEFAULT_SAMPLE)
+    assert found["train"].n_cells == 1
+
+
+def test_a_model_calibrated_on_further_cultures_knows_of_them(experiment: Path, classifier_file: Callable[..., Path], network: type[StandIn]) -> None:
+    made, _ = evaluated(experiment, knowing(classifier_file, train=cultures("A")), save_model=True)
+    assert load_checkpoint(made / "classifier.pt").card[CARD_KEY] == {"train": cultures("A"), "validation": cultures("validation0", "validation1")}

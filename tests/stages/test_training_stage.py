@@ -16,6 +16,7 @@ from PIL import Image
 
 from core.__main__ import main
 from core.classifier.checkpoint import load_checkpoint
+from core.classifier.learned_from import CARD_KEY
 from core.errors import Cancelled, InputError
 from core.models import find_model
 from core.options import command
@@ -225,6 +226,21 @@ def test_from_other_weights_the_head_learns_first(lab: Path, trained: Path) -> N
     assert before.keys() == after.keys()
     record = json.loads((made / "settings.json").read_text(encoding="utf-8"))
     assert record["models"]["start"]["file"] == "best.pt"
+
+
+def test_the_classifier_says_which_cultures_it_learned_from_and_its_start_did(lab: Path) -> None:
+    """A model started from another one has learned from the cultures of both, whatever its own dataset holds."""
+    first = train(dataset_of(lab, of_cultures("A", "B")), replace(QUICK, epochs=1))
+    other = dataset_of(lab.parent / "second", of_cultures("C", "D"))
+    made = train(other, replace(QUICK, epochs=1, start=str(first / "best.pt")))
+    expected = {first: {"train": ["A"], "validation": ["B"]}, made: {"train": ["A", "C"], "validation": ["B", "D"]}}
+    for folder, wanted in expected.items():
+        found = load_checkpoint(folder / "best.pt").card[CARD_KEY]
+        assert {use: [one["sample"] for one in found[use]] for use in found} == wanted
+
+
+def of_cultures(train: str, validation: str) -> dict[str, int]:
+    return {f"{split}/{kind}/{name}": 8 for split, name in (("train", train), ("val", validation)) for kind in ("senescent", "not_senescent")}
 
 
 class NoNumber:
