@@ -25,6 +25,7 @@ from core.statistics.curves import calibration_table, classification_report, con
 from core.statistics.estimators import CORRECTED, Rate, corrected_fraction, plain_count
 from core.statistics.metrics import cluster_of, metric_table
 from core.statistics.ranking import areas, cumulative_counts
+from core.statistics.resampling import LEAST_CLUSTERS
 from core.statistics.sentences import few_clusters, interval_sentence, verdict
 from core.statistics.shape import SHAPE, cell_shape
 from core.statistics.thresholds import Threshold, every_threshold, thin
@@ -120,16 +121,23 @@ def _culture_row(name: str, cells: pd.DataFrame, others: pd.DataFrame) -> dict[s
     n, stained, called = fields.size().to_numpy(), fields["class"].sum().to_numpy(dtype=int), fields["called"].sum().to_numpy(dtype=int)
     truth, predicted = plain_count(stained, n), plain_count(called, n)
     sensitivity, specificity = rates(others)
-    corrected = corrected_fraction(called, n, sensitivity, specificity)
+    corrected, few = corrected_fraction(called, n, sensitivity, specificity), _too_few(sensitivity, specificity)
     own_sensitivity, own_specificity = rates(cells)
     row: dict[str, object] = {"sample": name, **{c: "; ".join(natsorted(set(cells[c]) - {""})) for c in ("role", "passage", "condition")}}
     row |= {"n_fields": len(n), "n_scored": int(n.sum()), "n_stained": int(stained.sum()), "n_predicted": int(called.sum())}
     row |= {"stained_fraction": truth.fraction, "stained_low": truth.low, "stained_high": truth.high}
     row |= {"predicted_fraction": predicted.fraction, "predicted_low": predicted.low, "predicted_high": predicted.high}
-    row |= {"corrected_fraction": corrected.fraction, "ci_low": corrected.low, "ci_high": corrected.high}
-    row |= {"ci_method": "; ".join((CORRECTED, *corrected.notes)), "auc": _auc(cells)}
+    low, high = (np.nan, np.nan) if few else (corrected.low, corrected.high)
+    row |= {"corrected_fraction": corrected.fraction, "ci_low": low, "ci_high": high}
+    row |= {"ci_method": "; ".join((CORRECTED, *corrected.notes, *few)), "auc": _auc(cells)}
     row |= {"sensitivity": own_sensitivity.value, "specificity": own_specificity.value}
     return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
+
+
+def _too_few(*known: Rate) -> list[str]:
+    """Why the corrected fraction gets no interval: what a classifier errs in so few cultures or fields says nothing of another one."""
+    least = min(sum(n > 0 for n in one.cells) for one in known)
+    return ["too few other cultures or fields for an interval"] if least < LEAST_CLUSTERS else []
 
 
 def rates(cells: pd.DataFrame) -> tuple[Rate, Rate]:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.errors import InputError
 from core.statistics.intervals import wilson
 from core.statistics.ranking import areas, areas_within, average_precisions, cumulative_counts
-from core.statistics.resampling import cluster_codes, cluster_draws, stretched_interval
+from core.statistics.resampling import cluster_codes, cluster_draws, hardly_differ, stretched_interval
 from core.tables import METRICS, typed
 
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ def metric_table(
     -------
     DataFrame
         Columns of ``tables.METRICS``, one row a metric in the order of ``NAMES``. Unknown where a class is missing; intervals are
-        unknown with one cluster, and wide with few (``resampling.stretched_interval``).
+        unknown with too few clusters, or where these hardly differ, and wide with few (``resampling.stretched_interval``).
 
     Raises
     ------
@@ -139,6 +139,8 @@ def _with_interval(found: Floats, name: str, clusters: int) -> dict[str, float |
     low, high = stretched_interval(float(found[0]), found[1:], clusters, bounds)
     if low == high and found[0] in (0.0, 1.0) and name in _SHARES:
         low, high = wilson(found[0] * clusters, clusters)  # no cluster erred: resampling them shows nothing of how often one would
+    elif hardly_differ(found[1:]):
+        low, high = np.nan, np.nan
     return {key: None if np.isnan(value) else value for key, value in (("value", float(found[0])), ("ci_low", low), ("ci_high", high))}
 
 

@@ -36,7 +36,7 @@ def paired_table(
     Returns
     -------
     DataFrame
-        ``tables.PAIRED``, one row a metric. ``better`` is empty where the interval includes 0 or is unknown (one cluster).
+        ``tables.PAIRED``, one row a metric. ``better`` is empty where the interval includes 0 or is unknown (too few clusters).
     """
     truth, one = checked(classes, first)
     _, other = checked(classes, second)
@@ -139,7 +139,7 @@ def _gap(row: dict[str, Any], first: str, second: str, does: str, what: str) -> 
     numbers = f"{what} {row[values[0]]:.3f} against {row[values[1]]:.3f}"
     sign = -1 if row["better"] == "first" else 1
     if pd.isna(row["ci_low"]):
-        return f"{better} has {numbers}; one culture or field gives no interval, so no difference is shown."
+        return f"{better} has {numbers}; there are too few cultures or fields for an interval, so no difference is shown."
     low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
     interval = f"95 % interval {low:+.3f} to {high:+.3f}"
     if row["better"]:

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from core.statistics.resampling import LEAST_CLUSTERS
+
 FEW_CLUSTERS: Final = 5
 RARE: Final = 0.05
 _SHIFTED: Final = (
@@ -31,6 +33,8 @@ def few_clusters(count: int, clusters: str) -> str:
         return ""
     if count < 2:
         return f"All evaluated cells are of one {clusters}: no interval can be given."
+    if count < LEAST_CLUSTERS:
+        return f"The evaluated cells are of {count} {clusters}s only: too few for an interval. More {clusters}s help, more cells do not."
     return f"The intervals rest on {count} {clusters}s only: they are wide, and themselves uncertain. More {clusters}s help, more cells do not."
 
 
@@ -54,7 +58,8 @@ def interval_sentence(fields: int) -> str:
 
 
 def _ranking(auc: dict[str, Any], n_cells: int, clusters: str) -> str:
-    between = "interval unknown" if pd.isna(auc["ci_low"]) else f"95 % interval {100 * auc['ci_low']:.0f} to {100 * auc['ci_high']:.0f} %"
+    unknown = f"too few {clusters}s for an interval" if auc["n_clusters"] < LEAST_CLUSTERS else "interval unknown"
+    between = unknown if pd.isna(auc["ci_low"]) else f"95 % interval {100 * auc['ci_low']:.0f} to {100 * auc['ci_high']:.0f} %"
     return (
         f"On {n_cells} cells of {auc['n_clusters']} {clusters}{'' if auc['n_clusters'] == 1 else 's'} the model gives a senescent cell "
         f"the higher probability than another one in {100 * auc['value']:.0f} % of pairs ({between}; 50 % is chance)."

@@ -88,6 +88,8 @@ def _headline(metrics: pd.DataFrame) -> None:
         column.metric(str(row["name"]), f"{row['value']:.2f}" if known(row["value"]) else "–", border=True)
         if known(row["ci_low"]):
             column.caption(f"95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}")
+        elif known(row["value"]):
+            column.caption("Too few cultures or fields for an interval")
 
 
 def _downloads(experiment: Experiment, product: Product) -> None:
@@ -171,4 +173,5 @@ def _cultures(found: dict[str, Any], cultures: pd.DataFrame) -> None:
     st.dataframe(
         pd.DataFrame(shown), hide_index=True, column_config={c: st.column_config.NumberColumn(format="%.2f") for c in ("AUC", "Sensitivity", "Specificity")}
     )
-    st.caption(f"Corrected: with the sensitivity and specificity on the other cultures (Rogan and Gladen 1978). {found['interval_sentence']}")
+    corrected = "Corrected: with the sensitivity and specificity on the other cultures (Rogan and Gladen 1978); no interval where those are too few."
+    st.caption(f"{corrected} {found['interval_sentence']}")

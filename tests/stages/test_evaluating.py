@@ -296,7 +296,18 @@ def test_the_models_own_threshold_needs_no_validation(tmp_path: Path, model: Pat
 def test_one_culture_is_resampled_by_field(tmp_path: Path, model: Path, network: type[StandIn]) -> None:
     _, found = evaluated(build(tmp_path / "one", sets={"train": 2, "validation": 1, "test": 1}), model)
     assert found["intervals_over"] == "field"
-    assert any("2 fields only" in text for text in found["remarks"])
+    assert any("2 fields only: too few for an interval" in text for text in found["remarks"])
+    assert "too few fields for an interval; 50 % is chance" in found["sentence"]
+    assert all(row["ci_low"] is None for row in found["metrics"])
+
+
+def test_a_correction_by_one_other_culture_of_two_fields_has_no_interval(tmp_path: Path, model: Path, network: type[StandIn]) -> None:
+    """What the classifier errs in two fields says nothing of how it errs elsewhere: "100 % (98 to 100 %)" came of it."""
+    made, _ = evaluated(build(tmp_path / "one", sets={"train": 2, "validation": 1, "test": 1}), model)
+    [row] = read_csv(made / "cultures.csv", EVALUATED_CULTURES).to_dict("records")
+    assert pd.notna(row["corrected_fraction"])
+    assert pd.isna(row["ci_low"])
+    assert "too few other cultures or fields for an interval" in row["ci_method"]
 
 
 def test_an_interrupted_evaluation_goes_on(experiment: Path, model: Path, network: type[StandIn]) -> None:

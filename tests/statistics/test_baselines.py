@@ -102,7 +102,8 @@ def test_verdict_says_what_a_model_is_not_good_for():
 
 def test_remarks_on_few_clusters_and_fields():
     assert few_clusters(5, "culture") == ""
-    assert "2 cultures only" in few_clusters(2, "culture")
+    assert "2 cultures only: too few for an interval" in few_clusters(2, "culture")
+    assert "rest on 3 cultures only" in few_clusters(3, "culture")
     assert "no interval" in few_clusters(1, "field")
     assert len({interval_sentence(n) for n in (1, 2, 3, 10)}) == 4
 

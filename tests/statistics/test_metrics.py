@@ -90,7 +90,7 @@ def test_intervals_hold_the_value_are_repeatable_and_widen_with_few_clusters():
     many = metric_table(y, p, g, 0.45, samples=300)
     assert ((many["ci_low"] <= many["value"]) & (many["value"] <= many["ci_high"])).all()
     assert many.equals(metric_table(y, p, g, 0.45, samples=300))
-    few = metric_table(y, p, g % 2, 0.45, samples=300)
+    few = metric_table(y[g < 3], p[g < 3], g[g < 3], 0.45, samples=300)
     gap = few.loc[0, "ci_high"] - few.loc[0, "ci_low"], many.loc[0, "ci_high"] - many.loc[0, "ci_low"]
     assert gap[0] > gap[1]
 
@@ -103,6 +103,22 @@ def test_one_cluster_has_no_interval_and_one_class_no_auc():
     only = metric_table(np.zeros(50), p, ["a", "b"] * 25, 0.45, samples=20).set_index("metric")
     assert only.loc[["auc", "auc_within", "average_precision", "sensitivity"], "value"].isna().all()
     assert only.loc["specificity", "value"] == np.mean(p < 0.45)
+
+
+def test_two_clusters_have_no_interval():
+    """Two fields that happen to agree would give an interval of no width, as if half of the cells were known exactly to be found."""
+    y, p = np.array([0, 1] * 14), np.tile([0.1, 0.9, 0.1, 0.2], 7)
+    table = metric_table(y, p, np.repeat(["a", "b"], 14), 0.5, samples=200).set_index("metric")
+    assert table.loc["sensitivity", "value"] == 0.5
+    assert table[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_clusters_that_agree_have_no_interval_of_no_width():
+    y, p = np.array([0, 1] * 16), np.tile([0.1, 0.9, 0.1, 0.2], 8)
+    table = metric_table(y, p, np.repeat(list("abcd"), 8), 0.5, samples=200).set_index("metric")
+    assert table.loc["sensitivity", "value"] == 0.5
+    assert table.loc["sensitivity", ["ci_low", "ci_high"]].isna().all()
+    assert table.loc["specificity", "ci_low"] < 0.7  # no cell was called wrongly: Wilson's, over clusters
 
 
 def test_perfect_numbers_do_not_claim_certainty():
@@ -163,4 +179,5 @@ def test_the_stretch_is_students():
     assert 0.5 - low == pytest.approx((0.5 - np.quantile(draws, 0.025)) * 4.3027 / 1.95996 * np.sqrt(1.5), rel=1e-4)
     assert high - 0.5 == pytest.approx(0.5 - low)
     assert np.isnan(stretched_interval(0.5, draws, 1)).all()
+    assert np.isnan(stretched_interval(0.5, draws, 2)).all()
     assert np.isnan(stretched_interval(0.5, np.full(10, np.nan), 5)).all()
