@@ -14,6 +14,7 @@ from core.report import read_csv, write_csv
 from core.report.comparison import comparison_report
 from core.settings import CompareSettings
 from core.stages.datasets import open_dataset
+from core.stages.judging import fields_of
 from core.stages.pictured import first_of, with_pictures
 from core.statistics.curves import roc_table
 from core.statistics.metrics import cluster_of
@@ -114,7 +115,7 @@ def _refused(one: Judgement, other: Judgement, found: str) -> InputError:
 
 
 def _write(folder: Path, experiment: Experiment, one: Judgement, other: Judgement, cells: pd.DataFrame, settings: CompareSettings) -> None:
-    clusters, word = cluster_of(cells["sample"].to_numpy(), cells["fov_id"].to_numpy())
+    clusters, word = cluster_of(cells["sample"].to_numpy(), fields_of(cells).to_numpy())
     truth, first, second = cells["class"].to_numpy(dtype=int), *(cells[f"{name}_probability"].to_numpy(dtype=float) for name in ("first", "second"))
     metrics = paired_table(truth, first, second, (one.threshold, other.threshold), clusters, settings.bootstrap, settings.seed)
     flips = flip_table(truth, cells["first_called"], cells["second_called"])

@@ -95,6 +95,11 @@ def predictions(cells: pd.DataFrame, classes: np.ndarray, scores: np.ndarray, th
     return typed(table.assign(**{"class": classes, "senescence_probability": scores, "predicted": (scores >= threshold).astype(int)}), PREDICTIONS)
 
 
+def fields_of(judged: pd.DataFrame) -> pd.Series:
+    """The field of each judged cell (``tables.PREDICTIONS``): its id without the label, which tells fields of one name in two experiments apart."""
+    return judged["cell_id"].str.rpartition(":")[0]
+
+
 def culture_table(dataset: OpenDataset, scores: np.ndarray, rows: np.ndarray, threshold: float) -> pd.DataFrame:
     """``tables.EVALUATED_CULTURES``: stained, called and corrected fraction of each culture.
 

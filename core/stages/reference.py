@@ -9,7 +9,7 @@ from core.errors import InputError
 from core.models.model import sha256_of
 from core.report import read_csv
 from core.stages.assessed import Assessed
-from core.stages.judging import rates
+from core.stages.judging import fields_of, rates
 from core.stages.lineage import CALIBRATED, experiments_near
 from core.statistics.calibration import apply_temperature
 from core.statistics.estimators import Rate
@@ -103,8 +103,7 @@ def read_reference(assessed: Assessed, experiment: Experiment, evaluation: Produ
     # The evaluation's probabilities are calibrated once more: the same cells lie above the threshold moved in the same way.
     threshold = float(apply_temperature([assessed.threshold], temperature)[0])
     called = cells["senescence_probability"].to_numpy(dtype=float) >= threshold
-    field = cells["cell_id"].str.rpartition(":")[0]
-    table = pd.DataFrame({"sample": cells["sample"], "field": field, "class": cells["class"].astype(int), "called": called})
+    table = pd.DataFrame({"sample": cells["sample"], "field": fields_of(cells), "class": cells["class"].astype(int), "called": called})
     if set(table["class"]) != {0, 1}:
         raise InputError(f"{evaluation.id}: wanted held-out cells of both classes, found only one.")
     where = evaluation.id if experiment.path.resolve() == assessed.experiment.path.resolve() else f"{experiment.name}/{evaluation.id}"

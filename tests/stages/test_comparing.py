@@ -124,6 +124,18 @@ def test_without_the_dataset_the_numbers_stay(experiment: Experiment) -> None:
     assert "no longer there" in (made / "report.html").read_text(encoding="utf-8")
 
 
+def test_fields_of_one_name_in_two_experiments_are_two(experiment: Experiment) -> None:
+    """Of one culture, so that fields are resampled: counted as in the evaluation, whose cells bear the experiment's name then."""
+    table = manifest().assign(sample="MSC1")
+    twice = pd.concat([table.assign(experiment=one, cell_id=f"{one}/" + table["cell_id"]) for one in ("judged", "other")], ignore_index=True)
+    for name, skill in (("one", 0.1), ("another", 0.4)):
+        evaluation(experiment, name, skill, cells=twice)
+    (experiment.path / "datasets" / "d" / "manifest.csv").unlink()  # its cells are others
+    made = compare(experiment.path, "one", "another", QUICK)
+    assert set(read_csv(made / "metrics.csv", PAIRED)["n_clusters"]) == {2 * FIELDS}
+    assert f"cells of {2 * FIELDS} fields" in json.loads((made / "comparison.json").read_text(encoding="utf-8"))["sentence"]
+
+
 def test_the_same_calls_disagree_nowhere(experiment: Experiment) -> None:
     evaluation(experiment, "rood", 0.1)  # as many letters as "poor": the same numbers
     made = compare(experiment.path, "poor", "rood", QUICK)
