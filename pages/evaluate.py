@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
+from core.errors import InputError
 from core.options import command
 from core.settings import EvaluateSettings
 from core.workspace import Experiment
@@ -60,11 +61,26 @@ def prepare(experiment: Experiment) -> None:
     if settings.threshold_on == "evaluated":
         st.error("The threshold is to be chosen on the very cells that are judged: the numbers will be flattered.", icon=":material/warning:")
     st.subheader("2 · Run", anchor=False)
-    if st.button("Evaluate", type="primary", disabled=not settings.model, icon=":material/play_arrow:"):
+    problem = _why_not(experiment, settings, dataset) if settings.model else ""
+    if problem:
+        st.error(problem, icon=":material/error:")
+        address.link("dataset", "Build another dataset", icon=":material/dataset:", experiment=experiment.name)
+    if st.button("Evaluate", type="primary", disabled=not settings.model or bool(problem), icon=":material/play_arrow:"):
         submit("evaluate", {"experiment": str(experiment.path), "settings": asdict(settings), "dataset": dataset}, str(experiment.path))
         st.rerun()
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(command("evaluate", experiment.path, settings, dataset=dataset), language="bash", wrap_lines=True)
+
+
+def _why_not(experiment: Experiment, settings: EvaluateSettings, dataset: str) -> str:
+    """Why the model cannot judge this dataset, and what to do; what cannot be read at all is said by the job."""
+    from core.stages.evaluating import unfit  # brings torch
+
+    try:
+        said = unfit(experiment.path, settings, dataset)
+    except InputError:
+        return ""
+    return f"The model cannot judge this dataset: {said} Choose a dataset or a model that fit, or build such a dataset." if said else ""
 
 
 page()

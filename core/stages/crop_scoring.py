@@ -43,15 +43,31 @@ def score_crops(dataset: OpenDataset, checkpoint: Checkpoint, rows: NDArray[np.i
 
 def check_fit(dataset: OpenDataset, checkpoint: Checkpoint) -> None:
     """InputError where the intensities or the pixel size of the crops are not those the model was trained with."""
+    said = misfit(dataset, checkpoint, f", on the command line {_options(checkpoint)}")
+    if said:
+        raise InputError(f"{dataset.path.name}: {said}")
+
+
+def misfit(dataset: OpenDataset, checkpoint: Checkpoint, also: str = "") -> str:
+    """What the model needs, in the words of the dataset page, and what the crops have; "" where they fit. ``also`` follows what it needs."""
+    found = _misfit(dataset, checkpoint)
+    needs = f"this model needs a dataset made with crop size {checkpoint.crop_px} px, intensity “{checkpoint.intensity}”"
+    if checkpoint.pixel_size_um is not None:
+        needs += f" and common pixel size {checkpoint.pixel_size_um:g} µm"
+    return f"{needs}{also}, but its {found}." if found else ""
+
+
+def _misfit(dataset: OpenDataset, checkpoint: Checkpoint) -> str:
     about = dataset.statistics
     if checkpoint.intensity == "field" and about["intensity"] != "field":
-        raise InputError(f"{dataset.path.name}: {_needs(checkpoint)}, but its crops have intensities by range.")
+        return "crops have intensity “range”"
     sizes = dataset.manifest["pixel_size_um"].to_numpy(dtype=float, na_value=np.nan)
     shown = np.full(1, float(about["pixel_size_um"])) if about["pixel_size_um"] else sizes
     wanted = checkpoint.pixel_size_um
-    if wanted is not None and not np.all(np.abs(shown / wanted - 1) <= _SAME_SCALE):
-        found = "an unknown size" if np.isnan(shown).any() else f"{np.min(shown):.3g} to {np.max(shown):.3g} µm" if np.ptp(shown) else f"{shown[0]:.3g} µm"
-        raise InputError(f"{dataset.path.name}: {_needs(checkpoint)}, but its pixels have {found}.")
+    if wanted is None or np.all(np.abs(shown / wanted - 1) <= _SAME_SCALE):
+        return ""
+    found = "an unknown size" if np.isnan(shown).any() else f"{np.min(shown):.3g} to {np.max(shown):.3g} µm" if np.ptp(shown) else f"{shown[0]:.3g} µm"
+    return f"pixels have {found}"
 
 
 def crop_for(dataset: OpenDataset, checkpoint: Checkpoint, i: int) -> NDArray[np.float32]:
@@ -75,10 +91,9 @@ def _placed(pixels: NDArray[np.float32], top: int, left: int, size: int) -> NDAr
     return out
 
 
-def _needs(checkpoint: Checkpoint) -> str:
+def _options(checkpoint: Checkpoint) -> str:
     words = [f"--crop-size {checkpoint.crop_px}", f"--intensity {checkpoint.intensity}"]
-    words += [f"--pixel-size {checkpoint.pixel_size_um:g}"] if checkpoint.pixel_size_um is not None else []
-    return f"this model needs a dataset made with {' '.join(words)}"
+    return " ".join([*words, *([f"--pixel-size {checkpoint.pixel_size_um:g}"] if checkpoint.pixel_size_um is not None else [])])
 
 
 def _so_far(file: Path, cells: int) -> np.memmap:

@@ -1,6 +1,7 @@
 """Evaluate: score the cells of a dataset with a classifier, and say what its numbers are worth."""
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +20,9 @@ from core.report import write_csv
 from core.report.evaluation import evaluation_report
 from core.settings import EvaluateSettings
 from core.stages.common import part
-from core.stages.crop_scoring import SCORES, check_fit, score_crops
+from core.stages.crop_scoring import SCORES, check_fit, misfit, score_crops
 from core.stages.datasets import OpenDataset, open_dataset
+from core.stages.evaluation_remarks import about_model, warnings
 from core.stages.judging import Judged, judge
 from core.stages.pictured import error_table, with_heat_maps, with_pictures, worst_errors
 from core.statistics.calibration import apply_temperature, fit_temperature
@@ -68,6 +70,20 @@ def evaluate(path: Path, settings: EvaluateSettings, dataset_id: str | None = No
         return ready.path
     progress(1.0, 1.0, "done")
     return partial.final
+
+
+def unfit(path: Path, settings: EvaluateSettings, dataset_id: str | None = None) -> str:
+    """Why ``evaluate`` would refuse the crops of the dataset for this model, in the words of the app; "" where they fit."""
+    experiment = Experiment(path)
+    model = chosen_model(experiment, settings.model)
+    assert model.path is not None
+    return _unfit(chosen_dataset(experiment, dataset_id).path, model.path, model.sha256)
+
+
+@lru_cache(maxsize=32)
+def _unfit(dataset: Path, model: Path, sha256: str) -> str:
+    """A page asks at every click: ``sha256`` says whether the model is still the same, and a finished dataset never changes."""
+    return misfit(open_dataset(dataset), load_checkpoint(model))
 
 
 def chosen_dataset(experiment: Experiment, dataset_id: str | None) -> Product:
@@ -193,7 +209,7 @@ def _result(
         "sentence": found.sentence,
         "warnings": warnings(settings, dataset, trained_on(known["train"])),
         "seen": {use: one.record() for use, one in known.items()},
-        "remarks": [*([note] if note else []), *found.remarks, *_about_model(checkpoint)],
+        "remarks": [*([note] if note else []), *found.remarks, *about_model(checkpoint)],
         "baseline_sentence": found.baseline_sentence,
         "agreement_sentence": found.agreement_sentence,
         "interval_sentence": found.interval_sentence,
@@ -210,35 +226,6 @@ def _result(
         "confusion": _records(found.tables["confusion"]),
         "classification_report": found.classification_report,
     }
-
-
-def warnings(settings: EvaluateSettings, dataset: OpenDataset, learned: str) -> list[str]:
-    """What makes the numbers too good to be believed; shown in red, and kept in the report.
-
-    ``learned``: that the model was trained on the judged cultures, where its file says so; "" where it does not.
-    """
-    said = [learned] if learned else []
-    if settings.threshold_on == "evaluated" and settings.rule != "model":
-        said.append("The threshold was chosen on the very cells that are judged here: accuracy, sensitivity, specificity and F1 are flattered.")
-    elif settings.split in ("validation", "all") and settings.rule != "model":
-        said.append("The validation cells, on which the threshold was chosen, are among the judged cells: the numbers are flattered.")
-    if settings.split in ("train", "all") and not learned:
-        said.append("A model that was trained on this dataset has seen these cells; then the numbers say nothing of new cultures.")
-    shared = sorted(set(dataset.manifest.loc[dataset.manifest["split"] == "train", "sample"]) & set(_judged_samples(dataset, settings)) - {""})
-    if shared and settings.split in ("test", "validation") and not learned:
-        said.append(f"Cells of {', '.join(shared[:5])} lie in training and in the judged set both: the numbers say nothing of new cultures.")
-    return said
-
-
-def _judged_samples(dataset: OpenDataset, settings: EvaluateSettings) -> pd.Series:
-    return dataset.manifest.loc[dataset.manifest["split"] == settings.split, "sample"]
-
-
-def _about_model(checkpoint: Checkpoint) -> list[str]:
-    said = ["The classifier was trained on simulated cells. Its numbers show how the app works; they are no measurement."] if checkpoint.simulated else []
-    if checkpoint.mean is None or checkpoint.std is None:
-        said.append("The classifier's file holds no training mean and standard deviation; crops were normalised with those of the dataset's training cells.")
-    return said
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.dataset.folders import png
+from core.dataset.store import CropWriter, Scaling
 from core.jobs import JobStore
 from core.report import write_csv
 from core.settings import EvaluateSettings
@@ -80,6 +81,33 @@ def test_an_evaluation_is_a_job_with_what_was_chosen(open_page: Open, dataset: E
     [job] = store.active()
     assert job.params["dataset"] == "d"
     assert job.params["settings"]["rule"] == "accuracy"
+
+
+def test_a_model_that_cannot_judge_the_dataset_is_named_before_it_is_tried(open_page: Open, experiment: Experiment) -> None:
+    """The embedded classifier and a dataset with the usual intensity."""
+    publish_dataset(experiment, "usual", "range")
+    app = open_page("evaluate", experiment=experiment.name)
+    assert "crop size 380 px, intensity “field” and common pixel size 1 µm, but its crops have intensity “range”" in app.error[0].value
+    assert "--" not in app.error[0].value
+    assert next(b for b in app.button if b.label == "Evaluate").disabled
+    publish_dataset(experiment, "fitting", "field", pixel_size_um=1.0)
+    app = open_page("evaluate", experiment=experiment.name)
+    next(s for s in app.selectbox if s.label == "Dataset").set_value("fitting").run()
+    assert not app.error
+    assert not next(b for b in app.button if b.label == "Evaluate").disabled
+
+
+def publish_dataset(experiment: Experiment, name: str, intensity: str, pixel_size_um: float | None = None) -> None:
+    """One cell."""
+    with publish(experiment, "datasets", name, {}) as partial:
+        writer = CropWriter(partial.path / "crops", 24, "black")
+        writer.add_field("f", np.full((12, 12), 90, np.uint8), np.pad(np.ones((8, 8), np.int32), 2), [1], Scaling(0.0, 255.0, 255.0))
+        writer.finish(["f"])
+        cell = {"cell_id": "f:1", "fov_id": "f", "label": 1, "class": 1, "split": "test"}
+        write_csv(partial.path / "manifest.csv", typed(pd.DataFrame([cell]), MANIFEST))
+        about = {"mean": 0.5, "std": 0.2, "crop_px": 24, "intensity": intensity, "pixel_size_um": pixel_size_um}
+        write_json(partial.path / "statistics.json", about)
+        write_json(partial.path / "report.json", {})
 
 
 def test_a_run_to_judge_leaves_no_other_model_to_choose(open_page: Open, dataset: Experiment, store: JobStore, click: Click) -> None:

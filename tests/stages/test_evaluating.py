@@ -23,7 +23,7 @@ from core.settings import EvaluateSettings
 from core.stages import judging
 from core.stages.crop_scoring import crop_for
 from core.stages.datasets import open_dataset
-from core.stages.evaluating import default_model, evaluate
+from core.stages.evaluating import default_model, evaluate, unfit
 from core.stages.pictured import SHOWN
 from core.statistics.baselines import MORPHOLOGY
 from core.tables import BASELINES, ERROR_KINDS, ERRORS, EVALUATED_CULTURES, HEAT_MAPS, MANIFEST, METRICS, PREDICTIONS, typed
@@ -356,6 +356,14 @@ def test_crops_that_the_model_cannot_use_are_refused(experiment: Path, classifie
     file = classifier_file(**({"crop_px": CROP, "intensity": "range", "pixel_size_um": None} | changes))
     with pytest.raises(InputError, match=words):
         evaluated(experiment, file)
+
+
+def test_that_a_model_does_not_fit_is_known_beforehand_in_the_words_of_the_app(experiment: Path, model: Path, classifier_file: Callable[..., Path]) -> None:
+    assert unfit(experiment, EvaluateSettings(model=str(model))) == ""
+    other = classifier_file(crop_px=CROP, intensity="field", pixel_size_um=1.0)
+    said = unfit(experiment, EvaluateSettings(model=str(other)))
+    assert "needs a dataset made with crop size 24 px, intensity “field” and common pixel size 1 µm, but its crops have intensity “range”" in said
+    assert "--" not in said
 
 
 def test_a_run_is_named_by_its_id(experiment: Path, model: Path, network: type[StandIn]) -> None:

@@ -1,0 +1,37 @@
+"""What an evaluation says of the model and of the choice of cells, beside its numbers."""
+
+import pandas as pd
+
+from core.classifier.checkpoint import Checkpoint
+from core.settings import EvaluateSettings
+from core.stages.datasets import OpenDataset
+
+
+def warnings(settings: EvaluateSettings, dataset: OpenDataset, learned: str) -> list[str]:
+    """What makes the numbers too good to be believed; shown in red, and kept in the report.
+
+    ``learned``: that the model was trained on the judged cultures, where its file says so; "" where it does not.
+    """
+    said = [learned] if learned else []
+    if settings.threshold_on == "evaluated" and settings.rule != "model":
+        said.append("The threshold was chosen on the very cells that are judged here: accuracy, sensitivity, specificity and F1 are flattered.")
+    elif settings.split in ("validation", "all") and settings.rule != "model":
+        said.append("The validation cells, on which the threshold was chosen, are among the judged cells: the numbers are flattered.")
+    if settings.split in ("train", "all") and not learned:
+        said.append("A model that was trained on this dataset has seen these cells; then the numbers say nothing of new cultures.")
+    shared = sorted(set(dataset.manifest.loc[dataset.manifest["split"] == "train", "sample"]) & set(_judged_samples(dataset, settings)) - {""})
+    if shared and settings.split in ("test", "validation") and not learned:
+        said.append(f"Cells of {', '.join(shared[:5])} lie in training and in the judged set both: the numbers say nothing of new cultures.")
+    return said
+
+
+def _judged_samples(dataset: OpenDataset, settings: EvaluateSettings) -> pd.Series:
+    return dataset.manifest.loc[dataset.manifest["split"] == settings.split, "sample"]
+
+
+def about_model(checkpoint: Checkpoint) -> list[str]:
+    """What must be known of the model to read the numbers."""
+    said = ["The classifier was trained on simulated cells. Its numbers show how the app works; they are no measurement."] if checkpoint.simulated else []
+    if checkpoint.mean is None or checkpoint.std is None:
+        said.append("The classifier's file holds no training mean and standard deviation; crops were normalised with those of the dataset's training cells.")
+    return said
