@@ -12,6 +12,7 @@ from core.report.words import probability, unbroken
 from core.settings import CompareSettings
 from core.tables import DISAGREEMENTS, FLIPS, OUTCOMES, PAIRED
 from core.workspace import Experiment, Product, read_json
+from pages.parts.charts import show_chart
 from pages.parts.evaluation_errors import WIDTH_PX
 from pages.parts.words import known, product_words
 
@@ -76,7 +77,7 @@ def show_comparison(experiment: Experiment, product: Product) -> None:
         st.caption("McNemar's exact p takes cells for independent: too small where cells of a culture are alike. The intervals of the differences count.")
     with right:
         st.markdown("**ROC curves**")
-        st.plotly_chart(roc_comparison_figure(tables["roc"], names, tables["flips"]), key=f"roc-{product.id}")
+        show_chart(roc_comparison_figure(tables["roc"], names, tables["flips"]), f"roc-{product.id}")
     _disagreements(product.path, names)
     _downloads(experiment, product)
     st.code(product.settings["command"], language="bash", wrap_lines=True)

@@ -10,6 +10,7 @@ from core.report import read_csv, zip_product
 from core.report.words import interval, percent, unbroken
 from core.tables import BASELINES, ERROR_KINDS, EVALUATED_CULTURES, METRICS, PREDICTIONS
 from core.workspace import Experiment, Product, read_json
+from pages.parts.charts import show_chart
 from pages.parts.evaluation_compare import compare_with
 from pages.parts.evaluation_errors import worst_errors
 from pages.parts.results import how_made
@@ -134,15 +135,15 @@ def _curves(found: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
     with one:
         st.markdown("**ROC**")
         point = (1 - at["specificity"], at["sensitivity"]) if at["specificity"] is not None and at["sensitivity"] is not None else None
-        st.plotly_chart(draw.roc_figure(tables["roc"], point), key="roc")
+        show_chart(draw.roc_figure(tables["roc"], point), "roc")
     with two:
         st.markdown("**Precision and recall**")
         prevalence = float((tables["predictions"]["class"] == 1).mean())
         point = (at["sensitivity"], at["ppv"]) if at["ppv"] is not None and at["sensitivity"] is not None else None
-        st.plotly_chart(draw.precision_recall_figure(tables["precision_recall"], prevalence, point), key="pr")
+        show_chart(draw.precision_recall_figure(tables["precision_recall"], prevalence, point), "pr")
     with three:
         st.markdown("**Calibration**")
-        st.plotly_chart(draw.calibration_figure(tables["calibration"].astype(float)), key="calibration")
+        show_chart(draw.calibration_figure(tables["calibration"].astype(float)), "calibration")
     st.caption("The blue point is the threshold in use. Calibration: of the cells that get a probability, how many are senescent.")
 
 
@@ -151,8 +152,10 @@ def _cultures(found: dict[str, Any], cultures: pd.DataFrame) -> None:
 
     st.markdown(unbroken(found["agreement_sentence"]))
     left, right = st.columns(2)
-    left.plotly_chart(draw.agreement_figure(cultures), key="agreement")
-    right.plotly_chart(draw.bland_altman_figure(cultures, found["agreement"]), key="bland")
+    with left:
+        show_chart(draw.agreement_figure(cultures), "agreement")
+    with right:
+        show_chart(draw.bland_altman_figure(cultures, found["agreement"]), "bland")
     rows = cultures.to_dict("records")
     shown = {
         "Culture": [row["sample"] for row in rows],

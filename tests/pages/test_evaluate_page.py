@@ -1,5 +1,6 @@
 """Evaluate: what is missing, a job with the chosen settings, a finished evaluation whose numbers follow the slider."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -134,6 +135,14 @@ def test_a_finished_evaluation_shows_verdict_warning_and_numbers(open_page: Open
     assert "On 200 cells of 5 cultures" in words(app)
     assert "very cells that are judged" in app.error[0].value
     assert "Called senescent, not stained" in words(app)
+
+
+def test_no_toolbar_lies_over_the_charts(open_page: Open, dataset: Experiment, evaluation: str) -> None:
+    app = open_page("evaluate", experiment=dataset.name, evaluation=evaluation)
+    charts = app.get("plotly_chart")
+    assert len(charts) == 5
+    for chart in charts:
+        assert json.loads(chart.proto.config)["displayModeBar"] is False
 
 
 def test_the_numbers_follow_the_slider(open_page: Open, dataset: Experiment, evaluation: str, words: Words) -> None:
