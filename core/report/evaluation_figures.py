@@ -1,6 +1,6 @@
 """Charts of an evaluation, as Plotly figures for the page and the report."""
 
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,6 +10,8 @@ from core.report.overlay import NOT_SENESCENT, SENESCENT
 
 _GRID = "rgba(128, 128, 128, 0.22)"
 _GREY = "rgba(128, 128, 128, 0.7)"
+FRACTIONS: Final = (-0.01, 1.01)  # 0 to 1, and the whole of a point that lies on the edge
+_LEAST_REACH: Final = 0.1  # of the axis of differences, to either side of 0
 
 
 def roc_figure(roc: pd.DataFrame, operating: tuple[float, float] | None = None) -> go.Figure:
@@ -108,8 +110,11 @@ def bland_altman_figure(cultures: pd.DataFrame, agreement: dict[str, Any]) -> go
     for name, words, dash in (("bias", "bias", "solid"), ("limit_low", "limits of agreement", "dash"), ("limit_high", "", "dash")):
         if pd.notna(agreement.get(name)):
             figure.add_hline(y=float(agreement[name]), line={"color": NOT_SENESCENT, "dash": dash, "width": 1.5}, annotation_text=words)
-    figure.update_xaxes(tickformat=".0%")
-    return figure.update_yaxes(tickformat="+.0%")
+    lines = [float(agreement[name]) for name in ("bias", "limit_low", "limit_high") if pd.notna(agreement.get(name))]
+    farthest = max((abs(one) for one in (*(predicted - stained), *lines)), default=0.0)
+    reach = max(1.15 * farthest, _LEAST_REACH)
+    figure.update_xaxes(tickformat=".0%", range=FRACTIONS)  # around a single culture Plotly would go to fractions below 0
+    return figure.update_yaxes(tickformat="+.0%", range=[-reach, reach])
 
 
 def _square(x: str, y: str, equal: bool = True) -> go.Figure:
@@ -123,7 +128,7 @@ def _square(x: str, y: str, equal: bool = True) -> go.Figure:
             "showlegend": False,
         }
     )
-    span = {"range": [-0.01, 1.01]} if equal else {}
+    span = {"range": FRACTIONS} if equal else {}
     figure.update_xaxes(title_text=x, gridcolor=_GRID, zeroline=False, **span)
     return figure.update_yaxes(title_text=y, gridcolor=_GRID, zeroline=False, **span)
 
