@@ -88,6 +88,16 @@ def in_words(record: Mapping[str, Any]) -> str:
     return f"cells of {said[0]}; best epoch and threshold chosen on {said[1]}"
 
 
+def threshold_on_known(found: Seen) -> str:
+    """A note where the cells that the threshold is chosen on are of cultures that the model was trained on; "" where they are not."""
+    if not found.n_cells:
+        return ""
+    return (
+        f"The threshold was chosen on {_names(found.cultures)}, which the model learned from ({found.n_cells} of the {found.n_judged} validation cells): "
+        "there it is surer than on new cultures, and the threshold may not suit these."
+    )
+
+
 def _cultures(record: Mapping[str, Any] | None, use: str) -> Iterable[tuple[str, str]]:
     return ((one["experiment"], one["sample"]) for one in (record or {}).get(use, ()))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.classifier.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from core.classifier.learned_from import CARD_KEY, chosen_by, learned_from, seen, trained_on
+from core.classifier.learned_from import CARD_KEY, chosen_by, learned_from, seen, threshold_on_known, trained_on
 from core.errors import InputError
 from core.models import find_model
 from core.models.model import Model
@@ -204,12 +204,15 @@ def _result(
 ) -> dict[str, Any]:
     """What metrics.json holds."""
     known = seen(dataset.manifest.iloc[judged], checkpoint.card, DEFAULT_SAMPLE)
-    note = chosen_by(known["validation"])
+    notes = [chosen_by(known["validation"])]
+    if settings.rule != "model" and settings.threshold_on == "validation":
+        chosen_on = dataset.manifest.iloc[dataset.rows("validation")]
+        notes.append(threshold_on_known(seen(chosen_on, checkpoint.card, DEFAULT_SAMPLE)["train"]))
     return {
         "sentence": found.sentence,
         "warnings": warnings(settings, dataset, trained_on(known["train"])),
         "seen": {use: one.record() for use, one in known.items()},
-        "remarks": [*([note] if note else []), *found.remarks, *about_model(checkpoint)],
+        "remarks": [*(text for text in notes if text), *found.remarks, *about_model(checkpoint)],
         "baseline_sentence": found.baseline_sentence,
         "agreement_sentence": found.agreement_sentence,
         "interval_sentence": found.interval_sentence,

@@ -428,6 +428,17 @@ def test_other_cultures_of_the_same_dataset_give_no_warning(experiment: Path, cl
     assert not any("were chosen on" in text for text in found["remarks"])
 
 
+def test_a_threshold_chosen_on_cultures_that_the_model_learned_from_is_said(
+    experiment: Path, classifier_file: Callable[..., Path], network: type[StandIn]
+) -> None:
+    model = knowing(classifier_file, train=cultures("validation1"))
+    _, found = evaluated(experiment, model)
+    assert found["warnings"] == []
+    assert "threshold was chosen on validation1, which the model learned from (40 of the 80 validation cells)" in found["remarks"][0]
+    _, own = evaluated(experiment, model, rule="model")
+    assert not any("which the model learned from" in text for text in own["remarks"])
+
+
 def test_a_culture_of_that_name_in_another_experiment_is_the_same_and_this_is_said(
     experiment: Path, classifier_file: Callable[..., Path], network: type[StandIn]
 ) -> None:
