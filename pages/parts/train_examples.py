@@ -7,9 +7,8 @@ import streamlit as st
 
 from core.dataset.folders import picture_of
 from core.errors import InputError
-from core.report import read_csv
 from core.stages.datasets import open_dataset
-from core.tables import VALIDATED_CELLS
+from core.stages.training_cells import validated_cells
 
 SHOWN = 8
 
@@ -17,11 +16,12 @@ SHOWN = 8
 def show_examples(dataset: Path, run: Path) -> None:
     """Cells of both classes, from the least to the most senescent in the eyes of the network."""
     try:
-        cells, data = read_csv(run / "validation.csv", VALIDATED_CELLS), open_dataset(dataset)
+        (cells, threshold), data = validated_cells(run), open_dataset(dataset)
     except InputError as problem:  # just being written or published, or the dataset is gone
         st.caption(str(problem))
         return
     st.markdown(f"**Validation cells with the probability of being senescent**, at the best epoch{' so far' if run.name.endswith('.partial') else ''}")
+    st.caption(f"Called senescent from {threshold:.2f} on.")
     for column, (label, words) in zip(st.columns(2, gap="medium"), ((1, "senescent"), (0, "not senescent")), strict=True):
         some = spread(cells[cells["class"] == label])
         with column:

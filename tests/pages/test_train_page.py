@@ -79,7 +79,7 @@ def finished(lab: Experiment, dataset: Path) -> Callable[[str], str]:
             state = build_network("efficientnet-b0", 32).state_dict()
             save_checkpoint(partial.path / "best.pt", Checkpoint("efficientnet-b0", 32, 0.1, 0.2, "range", None, 0.4, state=state))
             (partial.path / "card.md").write_text(f"# {name}\n\nWhat it was trained on.\n", encoding="utf-8")
-            numbers = {"best_epoch": 3, "val_auc": 0.8, "val_accuracy": 0.75, "threshold": 0.41, "val_cells": 8, "val_senescent": 4}
+            numbers = {"best_epoch": 3, "val_auc": 0.8, "val_accuracy": 0.75, "threshold": 0.41, "temperature": 0.5, "val_cells": 8, "val_senescent": 4}
             words = {"summary": "B0 trained on 8 cells.", "ended": "all epochs are done", "remarks": ["There are only 4 validation cells."]}
             write_json(partial.path / "outcome.json", numbers | words)
         return name
@@ -139,6 +139,7 @@ def test_curves_and_examples_are_shown_while_the_job_runs(
         "An epoch takes": "1 min",
     }
     assert "probability of being senescent" in words(app)
+    assert "Called senescent from 0.40 on." in words(app)  # of the epoch: there is no calibrated one yet
     assert not [b for b in app.button if b.label == "Train"]
     click(app, "Finish after this epoch")
     assert (lab.path / "runs" / f"{begun}.partial" / "stop").is_file()
@@ -199,6 +200,14 @@ def test_a_finished_job_leads_to_its_run_and_the_run_to_the_library(
     next(t for t in app.text_input if t.label == "Name in the library").set_value("my B0").run()
     app = next(b for b in app.button if b.key == "add-run").click().run()
     assert "my B0 is in the library." in words(app)
+
+
+def test_examples_of_a_finished_run_are_calibrated_as_its_threshold_is(open_page: Open, lab: Experiment, finished: Callable[[str], str], words: Words) -> None:
+    app = open_page("train", experiment=lab.name, run=finished("run-2"))
+    assert "Called senescent from 0.41 on." in words(app)
+    shown = [float(image.caption) for one in app.get("image") for image in one.proto.imgs]
+    raw = np.linspace(0.1, 0.9, 8)
+    assert sorted(shown) == pytest.approx(raw**2 / (raw**2 + (1 - raw) ** 2), abs=0.005)  # odds to the power of 1 / 0.5
 
 
 def test_runs_are_compared(open_page: Open, lab: Experiment, finished: Callable[[str], str]) -> None:
