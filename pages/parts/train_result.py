@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import InputError
 from core.report import csv_bytes
 from core.stages.training import BEST, OUTCOME, add_to_library
-from core.stages.training_card import WHICH_EPOCH
+from core.stages.training_card import WHICH_EPOCH, no_information
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
 from pages.parts.results import how_made
@@ -45,14 +45,18 @@ def show_run(experiment: Experiment, product: Product) -> None:
 
 
 def _headline(outcome: dict[str, Any]) -> None:
+    commoner, accuracy = no_information(outcome["val_cells"], outcome["val_senescent"])  # outcomes of before do not hold it
+    everyone = f"All called {commoner}"
     shown = {
         "ROC AUC": f"{outcome['val_auc']:.3f}",
         "Accuracy": f"{outcome['val_accuracy']:.1%}",
+        everyone: f"{accuracy:.1%}",
         "Decision threshold": f"{outcome['threshold']:.2f}",
         "Best epoch": str(outcome["best_epoch"]),
     }
-    for column, (label, value) in zip(st.columns(4), shown.items(), strict=True):
-        column.metric(label, value)
+    told = {everyone: f"The accuracy without a look at any cell, by calling every one {commoner}: what the accuracy of the classifier is to be held against."}
+    for column, (label, value) in zip(st.columns(len(shown)), shown.items(), strict=True):
+        column.metric(label, value, help=told.get(label))
     st.caption(
         f"On the {outcome['val_cells']} validation cells, {outcome['val_senescent']} of them senescent. They chose the epoch and the threshold, so these "
         "numbers flatter a little; the test cells, which chose nothing, are looked at on the page Evaluate."

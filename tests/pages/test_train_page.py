@@ -79,7 +79,7 @@ def finished(lab: Experiment, dataset: Path) -> Callable[[str], str]:
             state = build_network("efficientnet-b0", 32).state_dict()
             save_checkpoint(partial.path / "best.pt", Checkpoint("efficientnet-b0", 32, 0.1, 0.2, "range", None, 0.4, state=state))
             (partial.path / "card.md").write_text(f"# {name}\n\nWhat it was trained on.\n", encoding="utf-8")
-            numbers = {"best_epoch": 3, "val_auc": 0.8, "val_accuracy": 0.75, "threshold": 0.41, "temperature": 0.5, "val_cells": 8, "val_senescent": 4}
+            numbers = {"best_epoch": 3, "val_auc": 0.8, "val_accuracy": 0.75, "threshold": 0.41, "temperature": 0.5, "val_cells": 8, "val_senescent": 3}
             words = {"summary": "B0 trained on 8 cells.", "ended": "all epochs are done", "remarks": ["There are only 4 validation cells."]}
             write_json(partial.path / "outcome.json", numbers | words)
         return name
@@ -196,7 +196,8 @@ def test_a_finished_job_leads_to_its_run_and_the_run_to_the_library(
     assert "There are only 4 validation cells." in said
     assert "predictors that know nothing but one number: culture 0." in said
     assert "the only run of the experiment" in said
-    assert {m.label: m.value for m in app.metric}["Decision threshold"] == "0.41"
+    numbers = {m.label: m.value for m in app.metric}
+    assert (numbers["Decision threshold"], numbers["Accuracy"], numbers["All called not senescent"]) == ("0.41", "75.0%", "62.5%")
     next(t for t in app.text_input if t.label == "Name in the library").set_value("my B0").run()
     app = next(b for b in app.button if b.key == "add-run").click().run()
     assert "my B0 is in the library." in words(app)

@@ -25,6 +25,7 @@ from core.stages import training
 from core.stages.crop_folders import import_folder
 from core.stages.evaluating import chosen_model
 from core.stages.training import add_to_library, stop_early, train, unfinished
+from core.stages.training_card import doubts, no_information
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS
 from core.workspace import Experiment, create_experiment
 
@@ -266,6 +267,36 @@ def test_where_memory_runs_out_the_run_says_so(lab: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(training.Run, "network", small)
     said = outcome(train(lab, replace(QUICK, epochs=1)))["remarks"]
     assert any("Memory did not hold 8 cells at once: from epoch 1 on 4 cells are computed at a time" in one for one in said)
+
+
+def test_a_classifier_that_is_no_better_than_chance_is_said(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = training.Run.network
+
+    def blind(run: training.Run) -> torch.nn.Module:
+        net = network(run)
+        forward = net.forward
+        net.forward = lambda x: forward(x) * 0
+        return net
+
+    monkeypatch.setattr(training.Run, "network", blind)
+    made = train(lab, replace(QUICK, epochs=1))
+    chance, same = outcome(made)["remarks"][:2]
+    assert "does not tell the classes apart clearly better than chance on the 12 validation cells (AUC 0.50, standard error 0.17" in chance
+    assert "nearly the same probability of being senescent (0.50 to 0.50)" in same
+    assert outcome(made)["val_no_information_rate"] == 0.5
+    text = (made / "card.md").read_text(encoding="utf-8")
+    assert f"**{chance}**" in text
+    assert "calling every cell not senescent has an accuracy of 0.5000" in text
+
+
+@pytest.mark.parametrize(("auc", "se", "warned"), [(0.58, 0.10, True), (0.72, 0.10, False), (0.69, 0.10, True), (0.58, None, False)])
+def test_the_doubt_rests_on_the_standard_error(auc: float, se: float | None, warned: bool) -> None:
+    assert bool(doubts({"val_auc": auc, "val_auc_se": se, "val_cells": 116}, [0.1, 0.8])) is warned
+
+
+def test_what_is_reached_without_a_look_at_a_cell() -> None:
+    assert no_information(116, 10) == ("not senescent", pytest.approx(106 / 116))
+    assert no_information(50, 33) == ("senescent", 0.66)
 
 
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
