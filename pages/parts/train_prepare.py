@@ -1,14 +1,13 @@
 """A new training on the page: dataset, network, where to start, settings; and trainings that were interrupted."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core.errors import InputError
+from core.jobs import Job
 from core.models import list_models
-from core.models.imagenet import PREFIX, imagenet_path
 from core.options import command
 from core.settings import NETWORKS, TrainSettings
 from core.stages.training import stop_early, unfinished
@@ -16,8 +15,9 @@ from core.workspace import Experiment, allowed_path, allowed_roots, read_json
 from pages.parts import address
 from pages.parts.choose import FROM_FILE, choose, settings_like
 from pages.parts.dataset_plan import show_counts, show_warnings
-from pages.parts.job_panel import submit
+from pages.parts.job_panel import job_panel, submit
 from pages.parts.settings_form import settings_form
+from pages.parts.train_imagenet import have_imagenet
 from pages.parts.words import product_words
 
 SCRATCH, IMAGENET = "scratch", "imagenet"
@@ -25,7 +25,8 @@ STARTS = {SCRATCH: "Nothing: random weights", IMAGENET: "ImageNet: weights that 
 SPEED = {"efficientnet-b0": "B0, quick", "efficientnet-b4": "B4, usual", "efficientnet-b7": "B7, slow"}
 
 
-def prepare(experiment: Experiment) -> None:
+def prepare(experiment: Experiment, download: Job | None = None) -> None:
+    """The form of a new training. ``download``: of start weights, under way or failed; it is shown where they are chosen."""
     datasets = {one.id: one for one in experiment.products("datasets")}
     if not datasets:
         st.info("A classifier learns from cells of known class, and this experiment has no dataset of them yet.", icon=":material/dataset:")
@@ -39,10 +40,12 @@ def prepare(experiment: Experiment) -> None:
         with st.expander(f"What to beware of ({len(found)})", icon=":material/warning:", expanded=any(one["level"] == "error" for one in found)):
             show_warnings(found)
     st.subheader("2 · Network", anchor=False)
+    if download:
+        job_panel(download)
     like = settings_like(experiment, "runs")
     left, right = st.columns([2, 1])
     with left:
-        network, start = choose_network(like)
+        network, start = choose_network(like, bool(download and download.active))
     epochs = right.number_input("Epochs", 1, 2000, int(like.get("epochs", TrainSettings.epochs)), key="train-epochs", help="Rounds over the training cells.")
     fixed = {"network": network, "start": start, "epochs": epochs}
     [settings] = settings_form({"Training": TrainSettings}, f"train-{experiment.name}-{address.read('like')}", like, fixed=fixed)
@@ -55,7 +58,7 @@ def prepare(experiment: Experiment) -> None:
         st.code(command("train", experiment.path, settings, dataset=chosen), language="bash", wrap_lines=True)
 
 
-def choose_network(like: dict[str, Any]) -> tuple[str, str]:
+def choose_network(like: dict[str, Any], downloading: bool) -> tuple[str, str]:
     """The network, and where it starts ("" where that cannot be used)."""
     models = [model.name for model in list_models("classifier") if model.path]
     files = [FROM_FILE] if allowed_roots() else []
@@ -80,7 +83,7 @@ def choose_network(like: dict[str, Any]) -> tuple[str, str]:
     )
     if known:
         left.caption(f"{start} is of this network.")
-    return str(network), "" if start == IMAGENET and not _imagenet(str(network)) else start
+    return str(network), "" if start == IMAGENET and not have_imagenet(str(network), downloading) else start
 
 
 def _usable(text: str) -> str:
@@ -98,18 +101,6 @@ def _network_of(name: str) -> str:
     model = next(model for model in list_models("classifier") if model.name == name)
     assert model.path is not None
     return load_checkpoint(model.path).architecture
-
-
-def _imagenet(network: str) -> bool:
-    """True where the weights are on this machine; else the way to get them."""
-    path: Path = imagenet_path(network)
-    if path.is_file():
-        return True
-    st.info(f"The ImageNet weights of {network} are not on this machine yet. They are downloaded once, from GitHub.", icon=":material/download:")
-    if st.button("Download", icon=":material/download:"):
-        submit("download", {"name": PREFIX + network})
-        st.rerun()
-    return False
 
 
 def interrupted(experiment: Experiment) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import JobStore
+from core.models.imagenet import imagenet_path
 from core.report import read_csv, write_csv
 from core.settings import DatasetSettings, TrainSettings
 from core.stages.crop_folders import import_folder
@@ -115,6 +116,29 @@ def test_weights_that_are_not_here_can_be_downloaded(open_page: Open, lab: Exper
     click(app, "Download")
     [job] = store.active()
     assert (job.stage, job.params["name"]) == ("download", "imagenet-efficientnet-b4")
+    assert "Downloading" in app.get("progress")[0].proto.text
+    assert next(b for b in app.button if b.label == "Download").disabled
+
+
+def test_a_download_of_weights_that_fails_says_why_and_one_that_ends_well_says_so(
+    open_page: Open, lab: Experiment, workspace: Path, store: JobStore, words: Words, click: Click
+) -> None:
+    app = open_page("train", experiment=lab.name)
+    next(s for s in app.selectbox if s.label == "Start from").set_value("imagenet").run()
+    click(app, "Download")
+    store.finish(store.active()[0].id, "failed", error="https://github.com: it cannot be reached.")
+    assert "**Downloading failed.** https://github.com: it cannot be reached." in words(app.run())
+    assert not next(b for b in app.button if b.label == "Download").disabled
+    click(app, "Try again")
+    file = imagenet_path("efficientnet-b4")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    store.finish(store.active()[0].id, "done", result=str(file))
+    app.run()
+    assert "The ImageNet weights of efficientnet-b4 are downloaded." in [t.value for t in app.toast]
+    assert "weights of efficientnet-b4 are on this machine" in words(app)
+    assert "job" not in app.query_params
+    assert not next(b for b in app.button if b.label == "Train").disabled
 
 
 def test_a_model_of_the_library_brings_its_network(open_page: Open, lab: Experiment, words: Words) -> None:
