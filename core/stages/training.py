@@ -42,7 +42,7 @@ def train(path: Path, settings: TrainSettings, dataset_id: str | None = None, re
     if resume:
         if (path / "runs" / checked_name(resume, "run") / "settings.json").is_file():
             return path / "runs" / resume
-        settings, dataset_id = _begun(experiment, resume)
+        settings, dataset_id = begun(experiment, resume)
     product = chosen_dataset(experiment, dataset_id)
     dataset = open_dataset(product.path)
     check_cells(dataset)
@@ -67,6 +67,12 @@ def unfinished(experiment: Experiment) -> list[str]:
     return [name for _, name in sorted(found, reverse=True)]
 
 
+def begun(experiment: Experiment, run_id: str) -> tuple[TrainSettings, str]:
+    """The settings and the dataset that an unfinished run was begun with. InputError where there is none, or its record is damaged."""
+    record = read_json(_partial(experiment, run_id) / "settings.json")
+    return settings_from(TrainSettings, record["settings"]), record["upstream"]["dataset"]
+
+
 def stop_early(experiment: Experiment, run_id: str) -> None:
     """Let an unfinished run end after the epoch it is in (or, when it is resumed, at once) with its best epoch so far."""
     folder = _partial(experiment, run_id)
@@ -87,11 +93,6 @@ def _partial(experiment: Experiment, run_id: str) -> Path:
     if not (folder / "settings.json").is_file():
         raise InputError(f"{experiment.name}: no unfinished run {run_id!r}. Unfinished: {', '.join(unfinished(experiment)) or 'none'}.")
     return folder
-
-
-def _begun(experiment: Experiment, run_id: str) -> tuple[TrainSettings, str]:
-    record = read_json(_partial(experiment, run_id) / "settings.json")
-    return settings_from(TrainSettings, record["settings"]), record["upstream"]["dataset"]
 
 
 def check_cells(dataset: OpenDataset) -> None:

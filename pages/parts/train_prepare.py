@@ -1,6 +1,7 @@
 """A new training on the page: dataset, network, where to start, settings; and trainings that were interrupted."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -13,10 +14,11 @@ from core.settings import NETWORKS, TrainSettings
 from core.stages.training import stop_early, unfinished
 from core.workspace import Experiment, allowed_path, allowed_roots, read_json
 from pages.parts import address
-from pages.parts.choose import FROM_FILE, choose, settings_like
+from pages.parts.choose import FROM_FILE, choose
 from pages.parts.dataset_plan import show_counts, show_warnings
 from pages.parts.job_panel import job_panel, submit
 from pages.parts.settings_form import settings_form
+from pages.parts.train_choices import first_choices
 from pages.parts.train_imagenet import have_imagenet
 from pages.parts.words import product_words
 
@@ -33,7 +35,9 @@ def prepare(experiment: Experiment, download: Job | None = None) -> None:
         address.link("dataset", "Build a dataset", icon=":material/dataset:", experiment=experiment.name)
         return
     st.subheader("1 · Dataset", anchor=False)
-    chosen = choose("Dataset", list(datasets), "dataset", lambda one: product_words(datasets[one]), default=next(iter(datasets)))
+    like, before = first_choices(experiment)
+    default = before if before in datasets else next(iter(datasets))
+    chosen = choose("Dataset", list(datasets), "dataset", lambda one: product_words(datasets[one]), default=default)
     report = read_json(datasets[chosen].path / "report.json")
     show_counts(report["counts"])
     if found := report["warnings"]:
@@ -42,7 +46,6 @@ def prepare(experiment: Experiment, download: Job | None = None) -> None:
     st.subheader("2 · Network", anchor=False)
     if download:
         job_panel(download)
-    like = settings_like(experiment, "runs")
     left, right = st.columns([2, 1])
     with left:
         network, start = choose_network(like, bool(download and download.active))
@@ -64,11 +67,11 @@ def choose_network(like: dict[str, Any], downloading: bool) -> tuple[str, str]:
     files = [FROM_FILE] if allowed_roots() else []
     options = [SCRATCH, IMAGENET, *models, *files]
     before = str(like.get("start", SCRATCH))
+    named = before in options
+    first = before if named else FROM_FILE if files and Path(before).is_absolute() else SCRATCH
     left, right = st.columns(2)
-    picked = right.selectbox(
-        "Start from", options, index=options.index(before) if before in options else 0, format_func=lambda one: STARTS.get(one, one), key="train-start"
-    )
-    file = right.text_input("File of weights", value=before if files and before not in options else "", key="train-file") if picked == FROM_FILE else ""
+    picked = right.selectbox("Start from", options, index=options.index(first), format_func=lambda one: STARTS.get(one, one), key="train-start")
+    file = right.text_input("File of weights", value="" if named else before, key="train-file") if picked == FROM_FILE else ""
     start = _usable(file) if picked == FROM_FILE else picked
     known = _network_of(start) if start in models else ""
     default = known or str(like.get("network", TrainSettings.network))

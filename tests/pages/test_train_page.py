@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import JobStore
+from core.jobs.job import State
 from core.models.imagenet import imagenet_path
 from core.report import read_csv, write_csv
 from core.settings import DatasetSettings, TrainSettings
@@ -204,6 +205,41 @@ def test_an_interrupted_training_goes_on_or_ends(
     [job] = store.active()
     assert job.params == {"experiment": str(lab.path), "resume": begun}
     assert (lab.path / "runs" / f"{begun}.partial" / "stop").is_file() is stopped
+
+
+def chosen(app: AppTest) -> tuple[object, ...]:
+    """Network, start, epochs and dataset of the form, and one of the settings that are folded up."""
+    boxes, numbers = {s.label: s.value for s in app.selectbox}, {n.label: n.value for n in app.number_input}
+    return boxes["Network"], boxes["Start from"], numbers["Epochs"], boxes["Dataset"], numbers["Cells a step"]
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed", "interrupted"])
+def test_what_was_chosen_is_still_chosen_after_a_training_that_ended_early(
+    open_page: Open, lab: Experiment, dataset: Path, tmp_path: Path, store: JobStore, click: Click, state: State
+) -> None:
+    import_folder(tmp_path / "crops", lab.path, DatasetSettings(crop_px=24))  # a newer one
+    wanted = TrainSettings(network="efficientnet-b4", start="demo-simulated", epochs=3, batch=5)
+    id = store.submit("train", {"experiment": str(lab.path), "settings": asdict(wanted), "dataset": dataset.name}, str(lab.path))
+    store.begin(id)
+    store.finish(id, state, error="The disk is full.")
+    app = open_page("train", experiment=lab.name, job=id)
+    assert chosen(app) == ("efficientnet-b4", "demo-simulated", 3, dataset.name, 5)
+    assert chosen(click(app, "Close")) == ("efficientnet-b4", "demo-simulated", 3, dataset.name, 5)
+
+
+def test_the_form_begins_with_the_choices_of_an_unfinished_run(open_page: Open, lab: Experiment, dataset: Path, begun: str, store: JobStore) -> None:
+    assert chosen(open_page("train", experiment=lab.name))[:4] == ("efficientnet-b0", "scratch", 9, dataset.name)
+    id = store.submit("train", {"experiment": str(lab.path), "resume": begun}, str(lab.path))
+    store.begin(id)
+    store.finish(id, "cancelled")
+    assert chosen(open_page("train", experiment=lab.name, job=id))[:4] == ("efficientnet-b0", "scratch", 9, dataset.name)
+
+
+def test_after_a_training_that_ended_well_the_form_has_the_defaults(open_page: Open, lab: Experiment, finished: Callable[[str], str], store: JobStore) -> None:
+    id = store.submit("train", {"experiment": str(lab.path), "settings": asdict(QUICK)}, str(lab.path))
+    store.begin(id)
+    store.finish(id, "done", result=str(lab.path / "runs" / finished("run-2")))
+    assert chosen(open_page("train", experiment=lab.name, run="new"))[:3] == ("efficientnet-b4", "scratch", TrainSettings.epochs)
 
 
 def test_a_finished_job_leads_to_its_run_and_the_run_to_the_library(
