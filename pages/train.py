@@ -7,8 +7,9 @@ from pages.parts import address
 from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment
 from pages.parts.job_panel import current_job, job_panel
 from pages.parts.train_imagenet import imagenet_download
+from pages.parts.train_interrupted import interrupted
 from pages.parts.train_live import show_live
-from pages.parts.train_prepare import interrupted, prepare
+from pages.parts.train_prepare import prepare
 from pages.parts.train_result import show_run
 
 

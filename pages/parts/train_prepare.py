@@ -11,7 +11,6 @@ from core.jobs import Job
 from core.models import list_models
 from core.options import command
 from core.settings import NETWORKS, TrainSettings
-from core.stages.training import stop_early, unfinished
 from core.workspace import Experiment, allowed_path, allowed_roots, read_json
 from pages.parts import address
 from pages.parts.choose import FROM_FILE, choose
@@ -104,25 +103,3 @@ def _network_of(name: str) -> str:
     model = next(model for model in list_models("classifier") if model.name == name)
     assert model.path is not None
     return load_checkpoint(model.path).architecture
-
-
-def interrupted(experiment: Experiment) -> None:
-    """Trainings that were begun and not finished: go on, or keep what they have."""
-    names = unfinished(experiment)
-    if not names:
-        return
-    with st.container(border=True):
-        st.markdown(":material/pause_circle: **Interrupted training**" if len(names) == 1 else ":material/pause_circle: **Interrupted trainings**")
-        name = st.selectbox("Interrupted training", names, label_visibility="collapsed") if len(names) > 1 else names[0]
-        folder = experiment.path / "runs" / f"{name}.partial"
-        done = max(0, len((folder / "history.csv").read_text(encoding="utf-8-sig").splitlines()) - 1) if (folder / "history.csv").is_file() else 0
-        wanted = read_json(folder / "settings.json")["settings"]["epochs"]
-        st.caption(f"{name}: {done} of {wanted} epochs done.")
-        with st.container(horizontal=True):
-            resume = st.button("Resume", type="primary", icon=":material/play_arrow:")
-            finish = st.button("Keep its best epoch", icon=":material/check:", disabled=not done, help="Ends the training here.")
-    if finish:
-        stop_early(experiment, str(name))
-    if resume or finish:
-        submit("train", {"experiment": str(experiment.path), "resume": name}, str(experiment.path))
-        st.rerun()

@@ -207,6 +207,32 @@ def test_an_interrupted_training_goes_on_or_ends(
     assert (lab.path / "runs" / f"{begun}.partial" / "stop").is_file() is stopped
 
 
+def test_an_interrupted_training_says_what_it_was_and_can_be_discarded(
+    open_page: Open, lab: Experiment, dataset: Path, begun: str, store: JobStore, words: Words, click: Click
+) -> None:
+    id = store.submit("train", {"experiment": str(lab.path), "resume": begun}, str(lab.path))
+    store.begin(id)
+    store.finish(id, "failed", error="The loss is no number.")
+    app = open_page("train", experiment=lab.name, job=id)
+    assert "Correct what the message names, then go on below." in words(app)
+    assert f"EfficientNet B0, started from random weights, on the cells of {dataset.name}" in words(app)
+    said = words(click(app, "Discard this training"))
+    assert "The interrupted training run-1 is discarded. Its files are in" in said
+    assert "failed" not in said
+    assert not [b for b in app.button if b.label == "Resume"]
+    [kept] = (lab.path / "runs" / ".discarded").iterdir()
+    assert (kept / "state.pt").read_bytes() == b"state"
+    assert "is discarded" not in words(app.run())
+
+
+def test_a_damaged_interrupted_training_can_only_be_discarded(open_page: Open, lab: Experiment, begun: str, words: Words, click: Click) -> None:
+    (lab.path / "runs" / f"{begun}.partial" / "settings.json").write_text("{", encoding="utf-8")
+    app = open_page("train", experiment=lab.name)
+    assert "the file is damaged" in words(app)
+    assert all(b.disabled for b in app.button if b.label in ("Resume", "Keep its best epoch"))
+    assert "is discarded" in words(click(app, "Discard this training"))
+
+
 def chosen(app: AppTest) -> tuple[object, ...]:
     """Network, start, epochs and dataset of the form, and one of the settings that are folded up."""
     boxes, numbers = {s.label: s.value for s in app.selectbox}, {n.label: n.value for n in app.number_input}

@@ -24,7 +24,7 @@ from core.settings import DatasetSettings, TrainSettings
 from core.stages import training
 from core.stages.crop_folders import import_folder
 from core.stages.evaluating import chosen_model
-from core.stages.training import add_to_library, stop_early, train, unfinished
+from core.stages.training import add_to_library, discard, stop_early, train, unfinished
 from core.stages.training_card import doubts, no_information
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS
 from core.workspace import Experiment, create_experiment
@@ -349,6 +349,34 @@ def test_a_damaged_state_is_refused(lab: Path) -> None:
     (lab / "runs" / f"{name}.partial" / "state.pt").write_bytes(b"not a state")
     with pytest.raises(InputError, match="state of the training is damaged"):
         train(lab, QUICK)
+
+
+def test_an_unfinished_run_is_given_up_and_its_files_are_kept(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Cancelled):
+        train(lab, QUICK, progress=after_epoch(1))
+    [name] = unfinished(Experiment(lab))
+    state = (lab / "runs" / f"{name}.partial" / "state.pt").read_bytes()
+    assert main(["train", str(lab), "--discard", name, "--resume", name]) == 2
+    capsys.readouterr()
+    assert main(["train", str(lab), "--discard", name]) == 0
+    place = Path(capsys.readouterr().out.strip())
+    assert place.parent == lab / "runs" / ".discarded"
+    assert (place / "state.pt").read_bytes() == state
+    assert unfinished(Experiment(lab)) == []
+    assert Experiment(lab).products("runs") == []
+    with pytest.raises(InputError, match=f"no unfinished run '{name}'"):
+        discard(Experiment(lab), name)
+    place.rename(lab / "runs" / f"{name}.partial")
+    assert unfinished(Experiment(lab)) == [name]
+
+
+def test_a_training_under_way_is_not_discarded(lab: Path) -> None:
+    def try_it(done: float, total: float, item: str = "") -> None:
+        if done > 1 and item.startswith("epoch"):
+            discard(Experiment(lab), unfinished(Experiment(lab))[0])
+
+    with pytest.raises(InputError, match=r"is under way\. Cancel it before"):
+        train(lab, QUICK, progress=try_it)
 
 
 def test_the_best_epoch_goes_to_the_library_and_can_be_judged(trained: Path) -> None:
