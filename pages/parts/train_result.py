@@ -9,6 +9,7 @@ from core.errors import InputError
 from core.report import csv_bytes
 from core.stages.training import BEST, OUTCOME, add_to_library
 from core.stages.training_card import WHICH_EPOCH, no_information
+from core.stages.training_compared import differing_settings
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
 from pages.parts.results import how_made
@@ -106,18 +107,21 @@ def compare(experiment: Experiment, product: Product) -> None:
     histories = {one: history for one in chosen if (history := read_history(runs[one].path)) is not None}
     if histories:
         show_curves(histories, max(int(one["epoch"].max()) for one in histories.values()), "compare")
-    st.dataframe(pd.DataFrame([_row(runs[one]) for one in chosen]), hide_index=True)
+    differ = differing_settings([runs[one].settings["settings"] for one in chosen])
+    st.dataframe(pd.DataFrame([_row(runs[one], other) for one, other in zip(chosen, differ, strict=True)]), hide_index=True)
+    if len(chosen) > 1:
+        st.caption("Settings that are not in the table are the same in all of these runs.")
 
 
-def _row(run: Product) -> dict[str, Any]:
+def _row(run: Product, other: dict[str, str]) -> dict[str, Any]:
+    """``other``: the settings in which the runs differ."""
     record, outcome = run.settings, read_json(run.path / OUTCOME)
-    return {
-        "Run": run.id,
-        "Dataset": record["upstream"]["dataset"],
-        "Network": record["settings"]["network"],
-        "Start": record["settings"]["start"],
+    always = {"Run": run.id, "Dataset": record["upstream"]["dataset"], "Network": record["settings"]["network"], "Start from": record["settings"]["start"]}
+    reached = {
         "Best epoch": outcome["best_epoch"],
         "ROC AUC": round(outcome["val_auc"], 4),
         "Accuracy": round(outcome["val_accuracy"], 4),
+        "Ended because": outcome["ended"],
         "Made": when(run.created),
     }
+    return always | other | reached

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +69,14 @@ def begun(lab: Experiment, dataset: Path) -> str:
 
 
 @pytest.fixture
-def finished(lab: Experiment, dataset: Path) -> Callable[[str], str]:
+def finished(lab: Experiment, dataset: Path) -> Callable[..., str]:
     """Publish a run of three epochs under a name."""
 
-    def make(name: str = "run-2") -> str:
+    def make(name: str = "run-2", settings: TrainSettings = QUICK) -> str:
         from core.classifier.checkpoint import Checkpoint, save_checkpoint
         from core.classifier.network import build_network
 
-        with publish(lab, "runs", name, QUICK, upstream={"dataset": dataset.name}, command="python -m core train lab") as partial:
+        with publish(lab, "runs", name, settings, upstream={"dataset": dataset.name}, command="python -m core train lab") as partial:
             fill(partial.path, dataset, 3)
             state = build_network("efficientnet-b0", 32).state_dict()
             save_checkpoint(partial.path / "best.pt", Checkpoint("efficientnet-b0", 32, 0.1, 0.2, "range", None, 0.4, state=state))
@@ -302,6 +302,16 @@ def test_runs_are_compared(open_page: Open, lab: Experiment, finished: Callable[
     app = open_page("train", experiment=lab.name, run="run-3")
     assert set(app.multiselect[0].value) == {"run-2", "run-3"}
     assert list(app.dataframe[0].value["ROC AUC"]) == [0.8, 0.8]
+
+
+def test_what_differs_between_runs_is_in_their_table(open_page: Open, lab: Experiment, finished: Callable[..., str], words: Words) -> None:
+    finished("run-2"), finished("run-3", replace(QUICK, epochs=6, rotate=False, rate=2e-4))
+    app = open_page("train", experiment=lab.name, run="run-3")
+    table = app.dataframe[0].value.set_index("Run")
+    assert table.loc["run-3", ["Epochs", "Learning rate", "Turn and mirror"]].to_list() == ["6", "0.0002", "no"]
+    assert table.loc["run-2", ["Epochs", "Learning rate", "Turn and mirror"]].to_list() == ["9", "0", "yes"]
+    assert "Cells a step" not in table
+    assert "the same in all of these runs" in words(app)
 
 
 def test_from_the_page_of_a_dataset_a_new_training_begins(open_page: Open, lab: Experiment, dataset: Path, finished: Callable[[str], str]) -> None:
