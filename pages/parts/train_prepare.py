@@ -10,7 +10,9 @@ from core.errors import InputError
 from core.jobs import Job
 from core.models import list_models
 from core.options import command
+from core.report.words import count
 from core.settings import NETWORKS, TrainSettings
+from core.stages.training_pace import known_pace
 from core.workspace import Experiment, allowed_path, allowed_roots, read_json
 from pages.parts import address
 from pages.parts.choose import FROM_FILE, choose
@@ -19,7 +21,7 @@ from pages.parts.job_panel import job_panel, submit
 from pages.parts.settings_form import settings_form
 from pages.parts.train_choices import first_choices
 from pages.parts.train_imagenet import have_imagenet
-from pages.parts.words import product_words
+from pages.parts.words import duration, product_words
 
 SCRATCH, IMAGENET = "scratch", "imagenet"
 STARTS = {SCRATCH: "Nothing: random weights", IMAGENET: "ImageNet: weights that know photographs", FROM_FILE: FROM_FILE}
@@ -52,12 +54,22 @@ def prepare(experiment: Experiment, download: Job | None = None) -> None:
     fixed = {"network": network, "start": start, "epochs": epochs}
     [settings] = settings_form({"Training": TrainSettings}, f"train-{experiment.name}-{address.read('like')}", like, fixed=fixed)
     st.subheader("3 · Train", anchor=False)
+    show_pace(experiment, chosen, settings)
     if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not start):
         submit("train", {"experiment": str(experiment.path), "settings": asdict(settings), "dataset": chosen}, str(experiment.path))
         st.rerun()
     st.caption("The training runs on this server: the page can be closed, and a stopped training goes on after its last epoch.")
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(command("train", experiment.path, settings, dataset=chosen), language="bash", wrap_lines=True)
+
+
+def show_pace(experiment: Experiment, dataset: str, settings: TrainSettings) -> None:
+    """A rough duration, where an earlier run tells one; else nothing."""
+    pace = known_pace(experiment, dataset, settings.network)
+    if pace:
+        whole = f"{count(settings.epochs, 'epoch')}: roughly {duration(pace.seconds * settings.epochs)}{' or less' if settings.patience else ''}"
+        by = f"by the run {pace.run} on {pace.device}, in proportion to the cells; longer on a slower or busy computer."
+        st.caption(f":material/schedule: {whole}, {by}")
 
 
 def choose_network(like: dict[str, Any], downloading: bool) -> tuple[str, str]:

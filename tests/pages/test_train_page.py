@@ -82,7 +82,7 @@ def finished(lab: Experiment, dataset: Path) -> Callable[..., str]:
             save_checkpoint(partial.path / "best.pt", Checkpoint("efficientnet-b0", 32, 0.1, 0.2, "range", None, 0.4, state=state))
             (partial.path / "card.md").write_text(f"# {name}\n\nWhat it was trained on.\n", encoding="utf-8")
             numbers = {"best_epoch": 3, "val_auc": 0.8, "val_accuracy": 0.75, "threshold": 0.41, "temperature": 0.5, "val_cells": 8, "val_senescent": 3}
-            words = {"summary": "B0 trained on 8 cells.", "ended": "all epochs are done", "remarks": ["There are only 4 validation cells."]}
+            words = {"summary": "B0 trained on 8 cells.", "ended": "all epochs are done", "device": "cpu", "remarks": ["There are only 4 validation cells."]}
             write_json(partial.path / "outcome.json", numbers | words)
         return name
 
@@ -107,6 +107,24 @@ def test_train_is_a_job_with_what_was_chosen(open_page: Open, lab: Experiment, d
     assert job.stage == "train"
     assert job.params["settings"] == asdict(TrainSettings(network="efficientnet-b0", epochs=7))
     assert job.params["dataset"] == dataset.name
+
+
+def test_how_long_it_may_take_is_said_where_an_earlier_run_tells(
+    open_page: Open, lab: Experiment, dataset: Path, tmp_path: Path, finished: Callable[..., str], words: Words
+) -> None:
+    app = open_page("train", experiment=lab.name)
+    next(s for s in app.selectbox if s.label == "Network").set_value("efficientnet-b0").run()
+    assert "roughly" not in words(app)  # nothing is known yet
+    finished("run-2")
+    next(n for n in app.number_input if n.label == "Epochs").set_value(10)
+    app.query_params["run"] = "new"
+    assert "10 epochs: roughly 10 min or less, by the run run-2 on cpu" in words(app.run())  # of 62 seconds each
+    next(s for s in app.selectbox if s.label == "Network").set_value("efficientnet-b1").run()
+    assert "roughly" not in words(app)
+    next(s for s in app.selectbox if s.label == "Network").set_value("efficientnet-b0").run()
+    other = import_folder(tmp_path / "crops", lab.path, DatasetSettings(crop_px=40))
+    next(s for s in app.run().selectbox if s.label == "Dataset").set_value(other.name).run()
+    assert "roughly" not in words(app)
 
 
 def test_weights_that_are_not_here_can_be_downloaded(open_page: Open, lab: Experiment, store: JobStore, words: Words, click: Click) -> None:
