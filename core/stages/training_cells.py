@@ -1,4 +1,4 @@
-"""The validation cells of a training with their probabilities, and the threshold that belongs to these."""
+"""The validation cells of a training with their probabilities, the threshold that belongs to these, and what they cast doubt on."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pandas as pd
 
 from core.report import read_csv
 from core.report.run_figures import best_row
+from core.stages.training_card import doubts
 from core.stages.training_run import OUTCOME
 from core.statistics.calibration import apply_temperature
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS
@@ -29,3 +30,13 @@ def validated_cells(folder: Path) -> tuple[pd.DataFrame, float]:
     outcome = read_json(folder / OUTCOME)
     calibrated = apply_temperature(cells["senescence_probability"].to_numpy(dtype=float), outcome["temperature"])
     return cells.assign(senescence_probability=calibrated), float(outcome["threshold"])
+
+
+def remarks_of(folder: Path) -> list[str]:
+    """The remarks of a finished run, with the doubts also where it is from before these were written down."""
+    outcome = read_json(folder / OUTCOME)
+    if "val_auc_se" in outcome:
+        return list(outcome["remarks"])
+    se = best_row(read_csv(folder / "history.csv", TRAINING_HISTORY))["val_auc_se"]
+    found = outcome | {"val_auc_se": None if pd.isna(se) else float(se)}
+    return [*doubts(found, validated_cells(folder)[0]["senescence_probability"]), *outcome["remarks"]]

@@ -21,14 +21,15 @@ def show_examples(dataset: Path, run: Path) -> None:
         st.caption(str(problem))
         return
     st.markdown(f"**Validation cells with the probability of being senescent**, at the best epoch{' so far' if run.name.endswith('.partial') else ''}")
-    st.caption(f"Called senescent from {threshold:.2f} on.")
+    st.caption(f"Called senescent from {threshold:.2f} on: those in **bold**.")
     for column, (label, words) in zip(st.columns(2, gap="medium"), ((1, "senescent"), (0, "not senescent")), strict=True):
         some = spread(cells[cells["class"] == label])
         with column:
             st.caption(f"Annotated as {words}")
             with st.container(horizontal=True, gap="small"):
                 for i, probability in zip(some["crop"], some["senescence_probability"], strict=True):
-                    st.image(picture_of(data.crops, int(i), bits=8), caption=f"{probability:.2f}", width=112)
+                    mark = "**" if probability >= threshold else ""
+                    st.image(picture_of(data.crops, int(i), bits=8), caption=f"{mark}{probability:.2f}{mark}", width=112)
 
 
 def spread(cells: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from core.errors import InputError
 from core.report import csv_bytes
 from core.stages.training import BEST, OUTCOME, add_to_library
 from core.stages.training_card import WHICH_EPOCH, no_information
+from core.stages.training_cells import remarks_of
 from core.stages.training_compared import differing_settings
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
@@ -23,7 +24,7 @@ def show_run(experiment: Experiment, product: Product) -> None:
     outcome, history = read_json(product.path / OUTCOME), read_history(product.path)
     assert history is not None  # a published run has its history
     st.markdown(f"#### {outcome['summary']}")
-    for text in outcome["remarks"]:
+    for text in remarks_of(product.path):
         st.warning(text, icon=":material/warning:")
     _headline(outcome)
     _baselines(experiment, product)

@@ -182,7 +182,7 @@ def test_curves_and_examples_are_shown_while_the_job_runs(
         "An epoch takes": "1 min",
     }
     assert "probability of being senescent" in words(app)
-    assert "Called senescent from 0.40 on." in words(app)  # of the epoch: there is no calibrated one yet
+    assert "Called senescent from 0.40 on:" in words(app)  # of the epoch: there is no calibrated one yet
     assert not [b for b in app.button if b.label == "Train"]
     click(app, "Finish after this epoch")
     assert (lab.path / "runs" / f"{begun}.partial" / "stop").is_file()
@@ -309,10 +309,18 @@ def test_a_finished_job_leads_to_its_run_and_the_run_to_the_library(
 
 def test_examples_of_a_finished_run_are_calibrated_as_its_threshold_is(open_page: Open, lab: Experiment, finished: Callable[[str], str], words: Words) -> None:
     app = open_page("train", experiment=lab.name, run=finished("run-2"))
-    assert "Called senescent from 0.41 on." in words(app)
-    shown = [float(image.caption) for one in app.get("image") for image in one.proto.imgs]
+    assert "Called senescent from 0.41 on:" in words(app)
+    captions = [image.caption for one in app.get("image") for image in one.proto.imgs]
+    assert sorted(one for one in captions if one.startswith("**")) == ["**0.61**", "**0.81**", "**0.93**", "**0.99**"]
+    shown = [float(image.caption.strip("*")) for one in app.get("image") for image in one.proto.imgs]
     raw = np.linspace(0.1, 0.9, 8)
     assert sorted(shown) == pytest.approx(raw**2 / (raw**2 + (1 - raw) ** 2), abs=0.005)  # odds to the power of 1 / 0.5
+
+
+def test_a_run_of_before_is_doubted_too(open_page: Open, lab: Experiment, finished: Callable[..., str], words: Words) -> None:
+    folder = lab.path / "runs" / finished("run-2")
+    write_csv(folder / "history.csv", history(3).assign(val_auc_se=0.2))
+    assert "better than chance on the 8 validation cells (AUC 0.80, standard error 0.20" in words(open_page("train", experiment=lab.name, run="run-2"))
 
 
 def test_runs_are_compared(open_page: Open, lab: Experiment, finished: Callable[[str], str]) -> None:
