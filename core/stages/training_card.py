@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WHICH_EPOCH = "of the smallest validation loss among those whose ROC AUC is within its standard error of the largest"
 ALIKE = 0.01  # calibrated probabilities that differ by less are shown as the same number
+WAY_OUT = "More cells, more epochs or other start weights may help."
 SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -44,19 +45,15 @@ def no_information(cells: int, senescent: int) -> tuple[str, float]:
 
 def doubts(found: Mapping[str, Any], calibrated: ArrayLike) -> list[str]:
     """Where the classifier (its ``scores``, and its probabilities of the validation cells) has hardly learned to tell the classes apart."""
-    said, se = list[str](), found["val_auc_se"]
-    way_out = "More cells, more epochs or other start weights may help."
+    said, se, probabilities = list[str](), found["val_auc_se"], np.asarray(calibrated, dtype=float)
     if se is not None and found["val_auc"] - 2 * se <= 0.5:
         said.append(
             f"This classifier does not tell the classes apart clearly better than chance on the {found['val_cells']} validation cells "
-            f"(AUC {found['val_auc']:.2f}, standard error {se:.2f}; chance is 0.50). {way_out}"
+            f"(AUC {found['val_auc']:.2f}, standard error {se:.2f}; chance is 0.50). {WAY_OUT}"
         )
-    lowest, highest = float(np.min(calibrated)), float(np.max(calibrated))
-    if highest - lowest < ALIKE:
-        said.append(
-            f"This classifier gives all validation cells nearly the same probability of being senescent ({lowest:.2f} to {highest:.2f}), "
-            f"whatever they look like: it has learned next to nothing. {way_out}"
-        )
+    if np.ptp(probabilities) < ALIKE:
+        same = f"This classifier gives all validation cells nearly the same probability of being senescent, about {probabilities.mean():.2f}"
+        said.append(f"{same}, whatever they look like: it has learned next to nothing.{'' if said else f' {WAY_OUT}'}")
     return said
 
 

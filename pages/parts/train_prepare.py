@@ -67,9 +67,9 @@ def show_pace(experiment: Experiment, dataset: str, settings: TrainSettings) -> 
     """A rough duration, where an earlier run tells one; else nothing."""
     pace = known_pace(experiment, dataset, settings.network)
     if pace:
-        whole = f"{count(settings.epochs, 'epoch')}: roughly {duration(pace.seconds * settings.epochs)}{' or less' if settings.patience else ''}"
-        by = f"by the run {pace.run} on {pace.device}, in proportion to the cells; longer on a slower or busy computer."
-        st.caption(f":material/schedule: {whole}, {by}")
+        whole = f"{count(settings.epochs, 'epoch')}: roughly {duration(pace.seconds * settings.epochs)}"
+        by = f"by the run {pace.run} on {pace.device}, in proportion to the cells"
+        st.caption(f":material/schedule: {whole}, {by}; {'less if it stops early, ' if settings.patience else ''}longer on a slower or busy computer.")
 
 
 def choose_network(like: dict[str, Any], downloading: bool) -> tuple[str, str]:

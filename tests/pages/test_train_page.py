@@ -118,7 +118,7 @@ def test_how_long_it_may_take_is_said_where_an_earlier_run_tells(
     finished("run-2")
     next(n for n in app.number_input if n.label == "Epochs").set_value(10)
     app.query_params["run"] = "new"
-    assert "10 epochs: roughly 10 min or less, by the run run-2 on cpu" in words(app.run())  # of 62 seconds each
+    assert "10 epochs: roughly 10 min, by the run run-2 on cpu" in words(app.run())  # of 62 seconds each
     next(s for s in app.selectbox if s.label == "Network").set_value("efficientnet-b1").run()
     assert "roughly" not in words(app)
     next(s for s in app.selectbox if s.label == "Network").set_value("efficientnet-b0").run()

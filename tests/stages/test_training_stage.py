@@ -282,7 +282,7 @@ def test_a_classifier_that_is_no_better_than_chance_is_said(lab: Path, monkeypat
     made = train(lab, replace(QUICK, epochs=1))
     chance, same = outcome(made)["remarks"][:2]
     assert "does not tell the classes apart clearly better than chance on the 12 validation cells (AUC 0.50, standard error 0.17" in chance
-    assert "nearly the same probability of being senescent (0.50 to 0.50)" in same
+    assert "nearly the same probability of being senescent, about 0.50, whatever" in same
     assert outcome(made)["val_no_information_rate"] == 0.5
     text = (made / "card.md").read_text(encoding="utf-8")
     assert f"**{chance}**" in text
