@@ -93,7 +93,7 @@ VALIDATED_CELLS: Final[Mapping[str, str]] = {  # of a run: one row a validation 
     "cell_id": "str",
     "sample": "str",
     "class": "Int64",
-    "senescence_probability": "Float64",  # before calibration
+    "senescence_probability": "Float64",  # before calibration; training_cells.py gives those to show
 }
 
 MEASUREMENTS: Final[Mapping[str, str]] = {  # of a segmentation: one row a cell; join by (fov_id, label). µm where the pixel size is known

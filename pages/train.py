@@ -6,8 +6,10 @@ from core.stages.training import unfinished
 from pages.parts import address
 from pages.parts.choose import NEW, choose_experiment, choose_product, no_experiment
 from pages.parts.job_panel import current_job, job_panel
+from pages.parts.train_imagenet import imagenet_download
+from pages.parts.train_interrupted import interrupted
 from pages.parts.train_live import show_live
-from pages.parts.train_prepare import interrupted, prepare
+from pages.parts.train_prepare import prepare
 from pages.parts.train_result import show_run
 
 
@@ -19,28 +21,28 @@ def page() -> None:
     if experiment is None:
         no_experiment()
         return
-    job = current_job(experiment, ("train", "download"))
+    job = current_job(experiment, ("train",))
+    download = None if job else imagenet_download()
     if job and job.state == "done":
-        address.write(job=None, **({"run": job.result.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]} if job.stage == "train" else {}))
+        address.write(job=None, run=job.result.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
         job = None
     if address.read("dataset") and not address.read("run"):  # from the page of that dataset
         address.write(run=NEW)
     with right:
         product = choose_product(experiment, "runs", "run", "Run", "New training …")
-    training = job if job and job.stage == "train" else None
     if job:
-        job_panel(job, again=not (training and unfinished(experiment)))
-    if training and training.active:
-        show_live(experiment, training)
+        job_panel(job, again=not unfinished(experiment))
+    if job and job.active:
+        show_live(experiment, job)
         return
-    if training or product is None:
+    if job or product is None:
         interrupted(experiment)
-    if training:
-        show_live(experiment, training)
+    if job:
+        show_live(experiment, job)
     if product is not None:
         show_run(experiment, product)
     else:
-        prepare(experiment)
+        prepare(experiment, download)
 
 
 page()

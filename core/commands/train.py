@@ -16,13 +16,18 @@ def register(commands: Any) -> None:
     one.add_argument("--dataset", metavar="ID", help="the dataset; by default the newest")
     one.add_argument("--resume", metavar="RUN", help="go on with this interrupted run, with the settings it was begun with")
     one.add_argument("--finish", action="store_true", help="with --resume: train no further, keep the best epoch so far")
+    one.add_argument("--discard", metavar="RUN", help="train nothing: give up this interrupted run; its folder is kept in runs/.discarded, and printed")
 
 
 def run(given: argparse.Namespace) -> Path:
-    from core.stages.training import OUTCOME, stop_early, train
+    from core.stages.training import OUTCOME, discard, stop_early, train
     from core.workspace import Experiment, read_json
 
     path = experiment(given)
+    if given.discard:
+        if given.resume:
+            raise InputError("train: --discard gives a run up and --resume goes on with one. Choose one of them.")
+        return discard(Experiment(path), given.discard)
     if given.finish:
         if not given.resume:
             raise InputError("train: --finish wanted --resume RUN, the run to be finished.")

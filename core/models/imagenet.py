@@ -57,7 +57,7 @@ def download_imagenet(name: str, progress: Progress = silent) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
     try:
-        with explained(url, f"Or bring the file {path.name} and start from it (--start FILE)."):
+        with explained(url, f"Without internet here: download this file on another computer and put it, as {path.name}, into the folder {path.parent}."):
             fetch(url, partial, name, progress)
         if not sha256_of(partial).startswith(HASHES[name.removeprefix(PREFIX)]):
             raise InputError(f"{url}: gave another file than the published one (its SHA-256 differs); it was not kept.")

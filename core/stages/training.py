@@ -1,7 +1,8 @@
 """Train: a dataset in, a run out: its history epoch by epoch, and the classifier of its best epoch."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,8 +15,12 @@ from core.settings import TrainSettings
 from core.stages.datasets import OpenDataset, open_dataset
 from core.stages.training_run import BEST, OUTCOME, STATE, STOP, Run
 from core.stages.training_start import find_start, is_simulated
-from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_atomic
+from core.workspace import AlreadyPublished, Experiment, Product, file_errors, product_id, publish, read_json, write_atomic
+from core.workspace.experiment import LOCKS
 from core.workspace.layout import PARTIAL, checked_name
+from core.workspace.locks import hold
+
+DISCARDED: Final = ".discarded"  # a folder beside the runs
 
 
 def run(params: dict[str, Any], progress: Progress) -> Path:
@@ -42,7 +47,7 @@ def train(path: Path, settings: TrainSettings, dataset_id: str | None = None, re
     if resume:
         if (path / "runs" / checked_name(resume, "run") / "settings.json").is_file():
             return path / "runs" / resume
-        settings, dataset_id = _begun(experiment, resume)
+        settings, dataset_id = begun(experiment, resume)
     product = chosen_dataset(experiment, dataset_id)
     dataset = open_dataset(product.path)
     check_cells(dataset)
@@ -67,6 +72,44 @@ def unfinished(experiment: Experiment) -> list[str]:
     return [name for _, name in sorted(found, reverse=True)]
 
 
+def begun(experiment: Experiment, run_id: str) -> tuple[TrainSettings, str]:
+    """The settings and the dataset that an unfinished run was begun with. InputError where there is none, or its record is damaged."""
+    record = read_json(_partial(experiment, run_id) / "settings.json")
+    return settings_from(TrainSettings, record["settings"]), record["upstream"]["dataset"]
+
+
+def epochs_done(experiment: Experiment, run_id: str) -> int:
+    """How many epochs of an unfinished run are finished."""
+    file = _partial(experiment, run_id) / "history.csv"
+    return max(0, len(file.read_text(encoding="utf-8-sig").splitlines()) - 1) if file.is_file() else 0
+
+
+def discard(experiment: Experiment, run_id: str) -> Path:
+    """Give up an unfinished run, also one whose record is damaged.
+
+    Its folder moves into ``.discarded`` beside the runs, and back by hand.
+
+    Returns
+    -------
+    Path
+        Where its folder is now.
+
+    Raises
+    ------
+    InputError
+        There is no such unfinished run, or it is being trained now.
+    """
+    folder = _partial(experiment, run_id)
+    place = folder.parent / DISCARDED / f"{run_id} {datetime.now():%Y-%m-%d %H.%M.%S.%f}"
+    with hold(experiment.path / LOCKS / f"runs-{run_id}.lock") as held:
+        if not held:
+            raise InputError(f"{run_id}: this training is under way. Cancel it before you discard it.")
+        with file_errors(folder, "move"):
+            place.parent.mkdir(exist_ok=True)
+            folder.rename(place)
+    return place
+
+
 def stop_early(experiment: Experiment, run_id: str) -> None:
     """Let an unfinished run end after the epoch it is in (or, when it is resumed, at once) with its best epoch so far."""
     folder = _partial(experiment, run_id)
@@ -87,11 +130,6 @@ def _partial(experiment: Experiment, run_id: str) -> Path:
     if not (folder / "settings.json").is_file():
         raise InputError(f"{experiment.name}: no unfinished run {run_id!r}. Unfinished: {', '.join(unfinished(experiment)) or 'none'}.")
     return folder
-
-
-def _begun(experiment: Experiment, run_id: str) -> tuple[TrainSettings, str]:
-    record = read_json(_partial(experiment, run_id) / "settings.json")
-    return settings_from(TrainSettings, record["settings"]), record["upstream"]["dataset"]
 
 
 def check_cells(dataset: OpenDataset) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from core.report.words import count
 from core.settings import TrainSettings
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from core.statistics.thresholds import Threshold
 
 WHICH_EPOCH = "of the smallest validation loss among those whose ROC AUC is within its standard error of the largest"
+ALIKE = 0.01  # calibrated probabilities that differ by less are shown as the same number
+WAY_OUT = "More cells, more epochs or other start weights may help."
 SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -22,7 +25,9 @@ def scores(row: Mapping[str, Any], threshold: "Threshold", temperature: float, t
     return {
         "best_epoch": int(row["epoch"]),
         "val_auc": float(row["val_auc"]),
+        "val_auc_se": float(row["val_auc_se"]) if "val_auc_se" in row else None,  # states of before had none
         "val_accuracy": float(row["val_accuracy"]),
+        "val_no_information_rate": no_information(len(truth), int(truth.sum()))[1],
         "val_loss": float(row["val_loss"]),
         "val_cells": len(truth),
         "val_senescent": int(truth.sum()),
@@ -30,6 +35,26 @@ def scores(row: Mapping[str, Any], threshold: "Threshold", temperature: float, t
         "threshold_why": threshold.why,
         "temperature": temperature,
     }
+
+
+def no_information(cells: int, senescent: int) -> tuple[str, float]:
+    """The commoner class, and the accuracy of calling every cell so (the no-information rate): what an accuracy is to be held against."""
+    name = "senescent" if 2 * senescent > cells else "not senescent"
+    return name, max(senescent, cells - senescent) / cells
+
+
+def doubts(found: Mapping[str, Any], calibrated: ArrayLike) -> list[str]:
+    """Where the classifier (its ``scores``, and its probabilities of the validation cells) has hardly learned to tell the classes apart."""
+    said, se, probabilities = list[str](), found["val_auc_se"], np.asarray(calibrated, dtype=float)
+    if se is not None and found["val_auc"] - 2 * se <= 0.5:
+        said.append(
+            f"This classifier does not tell the classes apart clearly better than chance on the {found['val_cells']} validation cells "
+            f"(AUC {found['val_auc']:.2f}, standard error {se:.2f}; chance is 0.50). {WAY_OUT}"
+        )
+    if np.ptp(probabilities) < ALIKE:
+        same = f"This classifier gives all validation cells nearly the same probability of being senescent, about {probabilities.mean():.2f}"
+        said.append(f"{same}, whatever they look like: it has learned next to nothing.{'' if said else f' {WAY_OUT}'}")
+    return said
 
 
 def remarks(dataset: OpenDataset, settings: TrainSettings, start: FoundStart, simulated: bool) -> list[str]:
@@ -69,6 +94,7 @@ def card(
 ) -> str:
     """The model card, markdown."""
     about = dataset.statistics
+    commoner, accuracy = no_information(found["val_cells"], found["val_senescent"])
     size = f" at {about['pixel_size_um']:g} µm a pixel" if about["pixel_size_um"] else ""
     lines = [
         f"# {name}",
@@ -81,7 +107,8 @@ def card(
         f"- Cells: background {about['background']}, intensity by {about['intensity']}, mean {about['mean']:.5g}, standard deviation {about['std']:.5g}.",
         *(_about_set(dataset, split) for split in SETS),
         f"- Best epoch: {found['best_epoch']}, {WHICH_EPOCH}; the training ended because {ended}.",
-        f"- On the validation cells: AUC {found['val_auc']:.4f}, accuracy {found['val_accuracy']:.4f}.",
+        f"- On the validation cells: AUC {found['val_auc']:.4f}, accuracy {found['val_accuracy']:.4f}; "
+        f"calling every cell {commoner} has an accuracy of {accuracy:.4f}.",
         f"- Decision threshold: {found['threshold']:.4f}, {found['threshold_why']}, at the temperature {found['temperature']:.3g}.",
         f"- Made by: `{how}`",
         "",

@@ -16,7 +16,7 @@ from core.report import csv_bytes, read_csv, write_csv
 from core.settings import TrainSettings
 from core.stages.common import part
 from core.stages.datasets import OpenDataset, open_dataset
-from core.stages.training_card import card, remarks, scores
+from core.stages.training_card import card, doubts, remarks, scores
 from core.stages.training_reference import dataset_reference
 from core.stages.training_start import FoundStart, find_start
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS, typed
@@ -212,9 +212,10 @@ class Run:
         cells = read_csv(self.folder / "validation.csv", VALIDATED_CELLS)
         truth, raw = cells["class"].to_numpy(dtype=np.int64), cells["senescence_probability"].to_numpy(dtype=float)
         temperature = fit_temperature(truth, raw)
-        threshold = choose_threshold(truth, apply_temperature(raw, temperature), "youden")
-        row, said = self.rows[best_epoch(self.rows)], [*remarks(self.dataset, self.settings, self.start, self.simulated), *self.notes]
+        calibrated = apply_temperature(raw, temperature)
+        threshold, row = choose_threshold(truth, calibrated, "youden"), self.rows[best_epoch(self.rows)]
         found = scores(row, threshold, temperature, truth)
+        said = [*doubts(found, calibrated), *remarks(self.dataset, self.settings, self.start, self.simulated), *self.notes]
         name = self.folder.name.removesuffix(PARTIAL)
         summary = f"{self.settings.network} trained on {len(self.train)} cells of {self.dataset.path.name}; validation AUC {row['val_auc']:.3f}."
         text = card(name, summary, self.dataset, self.settings, self.start, found, said, how, self.reason())

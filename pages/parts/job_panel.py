@@ -90,7 +90,8 @@ def _show(job: Job, again: bool) -> None:
         _under_way(job, title)
     elif job.state == "failed":
         st.error(f"**{title} failed.** {job.error}", icon=":material/error:")
-        _again(job, again, "Try again", f"Correct what the message names, then try again. {KEPT if job.experiment else ''}")
+        then = "try again" if again else "go on below"
+        _again(job, again, "Try again", f"Correct what the message names, then {then}. {KEPT if job.experiment else ''}")
     elif job.state == "interrupted":
         st.warning(f"**{title} was interrupted**, most likely because the computer was switched off.", icon=":material/power_off:")
         _again(job, again, "Resume", KEPT)

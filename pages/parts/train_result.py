@@ -8,7 +8,9 @@ import streamlit as st
 from core.errors import InputError
 from core.report import csv_bytes
 from core.stages.training import BEST, OUTCOME, add_to_library
-from core.stages.training_card import WHICH_EPOCH
+from core.stages.training_card import WHICH_EPOCH, no_information
+from core.stages.training_cells import remarks_of
+from core.stages.training_compared import differing_settings
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
 from pages.parts.results import how_made
@@ -22,7 +24,7 @@ def show_run(experiment: Experiment, product: Product) -> None:
     outcome, history = read_json(product.path / OUTCOME), read_history(product.path)
     assert history is not None  # a published run has its history
     st.markdown(f"#### {outcome['summary']}")
-    for text in outcome["remarks"]:
+    for text in remarks_of(product.path):
         st.warning(text, icon=":material/warning:")
     _headline(outcome)
     _baselines(experiment, product)
@@ -45,14 +47,18 @@ def show_run(experiment: Experiment, product: Product) -> None:
 
 
 def _headline(outcome: dict[str, Any]) -> None:
+    commoner, accuracy = no_information(outcome["val_cells"], outcome["val_senescent"])  # outcomes of before do not hold it
+    everyone = f"All called {commoner}"
     shown = {
         "ROC AUC": f"{outcome['val_auc']:.3f}",
         "Accuracy": f"{outcome['val_accuracy']:.1%}",
+        everyone: f"{accuracy:.1%}",
         "Decision threshold": f"{outcome['threshold']:.2f}",
         "Best epoch": str(outcome["best_epoch"]),
     }
-    for column, (label, value) in zip(st.columns(4), shown.items(), strict=True):
-        column.metric(label, value)
+    told = {everyone: f"The accuracy without a look at any cell, by calling every one {commoner}: what the accuracy of the classifier is to be held against."}
+    for column, (label, value) in zip(st.columns(len(shown)), shown.items(), strict=True):
+        column.metric(label, value, help=told.get(label))
     st.caption(
         f"On the {outcome['val_cells']} validation cells, {outcome['val_senescent']} of them senescent. They chose the epoch and the threshold, so these "
         "numbers flatter a little; the test cells, which chose nothing, are looked at on the page Evaluate."
@@ -102,18 +108,21 @@ def compare(experiment: Experiment, product: Product) -> None:
     histories = {one: history for one in chosen if (history := read_history(runs[one].path)) is not None}
     if histories:
         show_curves(histories, max(int(one["epoch"].max()) for one in histories.values()), "compare")
-    st.dataframe(pd.DataFrame([_row(runs[one]) for one in chosen]), hide_index=True)
+    differ = differing_settings([runs[one].settings["settings"] for one in chosen])
+    st.dataframe(pd.DataFrame([_row(runs[one], other) for one, other in zip(chosen, differ, strict=True)]), hide_index=True)
+    if len(chosen) > 1:
+        st.caption("Settings that are not in the table are the same in all of these runs.")
 
 
-def _row(run: Product) -> dict[str, Any]:
+def _row(run: Product, other: dict[str, str]) -> dict[str, Any]:
+    """``other``: the settings in which the runs differ."""
     record, outcome = run.settings, read_json(run.path / OUTCOME)
-    return {
-        "Run": run.id,
-        "Dataset": record["upstream"]["dataset"],
-        "Network": record["settings"]["network"],
-        "Start": record["settings"]["start"],
+    always = {"Run": run.id, "Dataset": record["upstream"]["dataset"], "Network": record["settings"]["network"], "Start from": record["settings"]["start"]}
+    reached = {
         "Best epoch": outcome["best_epoch"],
         "ROC AUC": round(outcome["val_auc"], 4),
         "Accuracy": round(outcome["val_accuracy"], 4),
+        "Ended because": outcome["ended"],
         "Made": when(run.created),
     }
+    return always | other | reached

@@ -1,6 +1,7 @@
 """Weights of ImageNet: downloaded on request only, checked by the published hash."""
 
 import hashlib
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from core.errors import InputError
 from core.models import imagenet
-from core.models.imagenet import HASHES, download_imagenet, imagenet_file
+from core.models.imagenet import HASHES, download_imagenet, imagenet_file, imagenet_path
 from core.settings import NETWORKS
 from core.stages.downloading import run
 
@@ -46,6 +47,18 @@ def test_they_are_downloaded_once(served: list[str]) -> None:
     assert path.read_bytes() == BODY
     assert len(served) == 1
     assert served[0].startswith("https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0/efficientnet-b0-")
+
+
+def test_without_internet_it_says_where_a_file_from_elsewhere_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: Any) -> None:
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(imagenet, "fetch", fetch)
+    with pytest.raises(InputError, match=r"cannot be reached.*on another computer and put it, as") as refused:
+        download_imagenet("imagenet-efficientnet-b0")
+    place = imagenet_path("efficientnet-b0")
+    assert f"as {place.name}, into the folder {place.parent}." in str(refused.value)
+    assert place.parent.is_dir()
 
 
 def test_another_file_than_the_published_one_is_not_kept(served: list[str]) -> None:

@@ -25,7 +25,8 @@ from core.settings import DatasetSettings, TrainSettings
 from core.stages import training
 from core.stages.crop_folders import import_folder
 from core.stages.evaluating import chosen_model
-from core.stages.training import add_to_library, stop_early, train, unfinished
+from core.stages.training import add_to_library, discard, stop_early, train, unfinished
+from core.stages.training_card import doubts, no_information
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS
 from core.workspace import Experiment, create_experiment
 
@@ -284,6 +285,36 @@ def test_where_memory_runs_out_the_run_says_so(lab: Path, monkeypatch: pytest.Mo
     assert any("Memory did not hold 8 cells at once: from epoch 1 on 4 cells are computed at a time" in one for one in said)
 
 
+def test_a_classifier_that_is_no_better_than_chance_is_said(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = training.Run.network
+
+    def blind(run: training.Run) -> torch.nn.Module:
+        net = network(run)
+        forward = net.forward
+        net.forward = lambda x: forward(x) * 0
+        return net
+
+    monkeypatch.setattr(training.Run, "network", blind)
+    made = train(lab, replace(QUICK, epochs=1))
+    chance, same = outcome(made)["remarks"][:2]
+    assert "does not tell the classes apart clearly better than chance on the 12 validation cells (AUC 0.50, standard error 0.17" in chance
+    assert "nearly the same probability of being senescent, about 0.50, whatever" in same
+    assert outcome(made)["val_no_information_rate"] == 0.5
+    text = (made / "card.md").read_text(encoding="utf-8")
+    assert f"**{chance}**" in text
+    assert "calling every cell not senescent has an accuracy of 0.5000" in text
+
+
+@pytest.mark.parametrize(("auc", "se", "warned"), [(0.58, 0.10, True), (0.72, 0.10, False), (0.69, 0.10, True), (0.58, None, False)])
+def test_the_doubt_rests_on_the_standard_error(auc: float, se: float | None, warned: bool) -> None:
+    assert bool(doubts({"val_auc": auc, "val_auc_se": se, "val_cells": 116}, [0.1, 0.8])) is warned
+
+
+def test_what_is_reached_without_a_look_at_a_cell() -> None:
+    assert no_information(116, 10) == ("not senescent", pytest.approx(106 / 116))
+    assert no_information(50, 33) == ("senescent", 0.66)
+
+
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"at least 2 .*senescent cells in the train set, found 0"):
         train(dataset_of(tmp_path / "lab", {**EVEN, "train/senescent": 0, "val/senescent": 0, "test/senescent": 1}), QUICK)
@@ -334,6 +365,34 @@ def test_a_damaged_state_is_refused(lab: Path) -> None:
     (lab / "runs" / f"{name}.partial" / "state.pt").write_bytes(b"not a state")
     with pytest.raises(InputError, match="state of the training is damaged"):
         train(lab, QUICK)
+
+
+def test_an_unfinished_run_is_given_up_and_its_files_are_kept(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Cancelled):
+        train(lab, QUICK, progress=after_epoch(1))
+    [name] = unfinished(Experiment(lab))
+    state = (lab / "runs" / f"{name}.partial" / "state.pt").read_bytes()
+    assert main(["train", str(lab), "--discard", name, "--resume", name]) == 2
+    capsys.readouterr()
+    assert main(["train", str(lab), "--discard", name]) == 0
+    place = Path(capsys.readouterr().out.strip())
+    assert place.parent == lab / "runs" / ".discarded"
+    assert (place / "state.pt").read_bytes() == state
+    assert unfinished(Experiment(lab)) == []
+    assert Experiment(lab).products("runs") == []
+    with pytest.raises(InputError, match=f"no unfinished run '{name}'"):
+        discard(Experiment(lab), name)
+    place.rename(lab / "runs" / f"{name}.partial")
+    assert unfinished(Experiment(lab)) == [name]
+
+
+def test_a_training_under_way_is_not_discarded(lab: Path) -> None:
+    def try_it(done: float, total: float, item: str = "") -> None:
+        if done > 1 and item.startswith("epoch"):
+            discard(Experiment(lab), unfinished(Experiment(lab))[0])
+
+    with pytest.raises(InputError, match=r"is under way\. Cancel it before"):
+        train(lab, QUICK, progress=try_it)
 
 
 def test_the_best_epoch_goes_to_the_library_and_can_be_judged(trained: Path) -> None:
