@@ -9,7 +9,8 @@ from core.errors import InputError
 from core.options import settings_from
 from core.report.words import count
 from core.settings import DatasetSettings
-from core.stages.collecting import Wanted, dataset_command
+from core.stages.collecting import dataset_command
+from core.stages.splitting import Wanted
 from core.workspace import Experiment
 from pages.parts import address
 from pages.parts.choose import choose_experiment, choose_product, no_experiment, settings_like
@@ -18,7 +19,6 @@ from pages.parts.dataset_plan import (
     annotated_experiments,
     choose_annotations,
     choose_crop_size,
-    edit_split,
     forecast,
     read_plan,
     show_counts,
@@ -27,6 +27,7 @@ from pages.parts.dataset_plan import (
     splits_of,
 )
 from pages.parts.dataset_result import show_dataset
+from pages.parts.dataset_split import edit_split
 from pages.parts.job_panel import current_job, job_panel, submit
 from pages.parts.settings_form import settings_form
 
@@ -86,7 +87,8 @@ def plan_and_build(experiment: Experiment) -> None:
         return
     like = settings_like(experiment, "datasets")
     before = int(like.get("crop_px", DatasetSettings.crop_px))  # asked for below, beside the curve
-    [settings] = settings_form({"Dataset": DatasetSettings}, f"dataset-{experiment.name}-{address.read('like')}", like, fixed={"crop_px": before})
+    key = f"dataset-{experiment.name}-{address.read('like')}"
+    [settings] = settings_form({"Dataset": DatasetSettings}, key, like, fixed={"crop_px": before}, kept="session")
     try:
         settings = settings_from(DatasetSettings, asdict(settings))
         plan = read_plan(chosen, settings)
@@ -97,10 +99,10 @@ def plan_and_build(experiment: Experiment) -> None:
     with left:
         st.subheader("2 · Split by culture", anchor=False)
         assignment = edit_split(plan, settings, experiment)
-        st.caption("A culture is never split. Change the set of a culture in the table; cultures that are added later do not move the others.")
+        st.caption("A culture is never split. Change the set of a culture in the table; cultures that are added later do not move those that you placed.")
     with right:
         st.subheader("3 · Crop size", anchor=False)
-        settings, extent = choose_crop_size(plan, settings)
+        settings, extent = choose_crop_size(plan, settings, experiment)
     crop_px = settings.crop_px or advised_crop_px(extent)
     outlook = forecast(plan, splits_of(plan, settings, experiment, assignment), extent, crop_px)
     show_counts(outlook["counts"])

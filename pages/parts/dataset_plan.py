@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.dataset.split import LEFT_OUT, SPLITS, group_counts
+from core.dataset.split import SPLITS
 from core.report.words import count
 from core.settings import DatasetSettings
 from core.stages.annotated import Source, annotated_cells, cell_extents, sample_crops, sources
-from core.stages.collecting import Wanted, check_settings, foresee, settle_split
+from core.stages.collecting import check_settings, foresee
+from core.stages.splitting import Wanted, settle_split
 from core.workspace import Experiment, list_experiments
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
 from pages.parts.words import product_words
@@ -52,7 +53,7 @@ def choose_annotations(home: Experiment) -> list[tuple[Path, str]]:
     """Experiments and, where one has several annotations, which of them."""
     known = annotated_experiments()
     picked = st.multiselect(
-        "Annotated experiments", known, default=[home.name] if home.name in known else [], key=f"dataset-sources-{home.name}", persist_state="page"
+        "Annotated experiments", known, default=[home.name] if home.name in known else [], key=f"dataset-sources-{home.name}", persist_state="session"
     )
     chosen = []
     for name in picked:
@@ -60,8 +61,8 @@ def choose_annotations(home: Experiment) -> list[tuple[Path, str]]:
         products = {p.id: p for p in one.products("annotations")}
         id = next(iter(products))
         if len(products) > 1:
-            words = {key: product_words(product) for key, product in products.items()}
-            id = st.selectbox(f"Annotation of {name}", list(words), format_func=words.__getitem__, key=f"dataset-annotation-{name}") or id
+            words, key = {name: product_words(product) for name, product in products.items()}, f"dataset-annotation-{name}"
+            id = st.selectbox(f"Annotation of {name}", list(words), format_func=words.__getitem__, key=key, persist_state="session") or id
         chosen.append((one.path, id))
     return chosen
 
@@ -91,42 +92,12 @@ def _samples(plan: Plan, crop_px: int, background: str, group: str, culture: str
     return sample_crops(plan.found, cells, crop_px, background)  # type: ignore[arg-type]
 
 
-def edit_split(plan: Plan, settings: DatasetSettings, home: Experiment) -> dict[str, str]:
-    """The proposed set of every culture, to be changed in the table; what differs from the proposal."""
-    wanted = Wanted(plan.paths, home.path)
-    _, proposed = settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])
-    counts = group_counts(plan.cells[plan.cells["reason"] == ""])
-    table = counts.assign(set=counts["group"].map(proposed))[["group", "set", "n_0", "n_1", "senescent_fraction"]].merge(
-        _also(plan, settings.group), on="group"
-    )
-    config = {
-        "group": st.column_config.TextColumn(settings.group.capitalize(), disabled=True),
-        "set": st.column_config.SelectboxColumn("Set", options=[*SPLITS, LEFT_OUT], required=True),
-        "n_0": st.column_config.NumberColumn("Not senescent", disabled=True),
-        "n_1": st.column_config.NumberColumn("Senescent", disabled=True),
-        "senescent_fraction": st.column_config.NumberColumn("Share", format="percent", disabled=True, help="Of senescent cells."),
-        **{name: st.column_config.TextColumn(name.capitalize(), disabled=True) for name in ("sample", "passage", "condition", "experiment")},
-    }
-    key = (
-        f"dataset-split-{home.name}-{settings.group}-{settings.seed}-{settings.validation}-{settings.test}-{'-'.join(one.annotation.id for one in plan.found)}"
-    )
-    edited = st.data_editor(table, hide_index=True, column_config=config, key=key, width="stretch")
-    return {g: s for g, s in zip(edited["group"], edited["set"], strict=True) if s != proposed[g]}
-
-
-def _also(plan: Plan, group: str) -> pd.DataFrame:
-    """What else is known of the cells of each group, e.g. the passages of a culture; only what tells groups apart."""
-    used = plan.cells[plan.cells["reason"] == ""]
-    columns = [c for c in ("sample", "passage", "condition", "experiment") if c != group and used[c].nunique() > 1]
-    return used.groupby("group", sort=False)[columns].agg(lambda values: ", ".join(sorted(set(values)))).reset_index()
-
-
 def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignment: Mapping[str, str]) -> pd.Series:
     wanted = Wanted(plan.paths, home.path, assignment=assignment)
     return settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])[0]
 
 
-def choose_crop_size(plan: Plan, settings: DatasetSettings) -> tuple[DatasetSettings, pd.Series]:
+def choose_crop_size(plan: Plan, settings: DatasetSettings, home: Experiment) -> tuple[DatasetSettings, pd.Series]:
     """The curve of whole cells against crop size, and the size; returns the settings with it, and the cells' sizes."""
     extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile)
     about = next(one for one in fields(DatasetSettings) if one.name == "crop_px").metadata
@@ -137,8 +108,8 @@ def choose_crop_size(plan: Plan, settings: DatasetSettings) -> tuple[DatasetSett
         settings.crop_px,
         step=32,
         help=about["help"],
-        key=f"dataset-crop-px-{settings.crop_px}",
-        persist_state="page",
+        key=f"dataset-crop-px-{home.name}-{settings.crop_px}",
+        persist_state="session",
     )
     st.plotly_chart(crop_size_chart(extent.to_numpy(), crop_px), config={"displayModeBar": False})
     return replace(settings, crop_px=crop_px), extent

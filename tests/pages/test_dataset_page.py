@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.fields import table_of
@@ -13,7 +16,8 @@ from core.images import write_image, write_labels
 from core.jobs import JobStore
 from core.report import write_csv
 from core.settings import DatasetSettings
-from core.stages.collecting import Wanted, collect
+from core.stages.collecting import collect
+from core.stages.splitting import Wanted
 from core.tables import ANNOTATED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS, typed
 from core.workspace import Experiment, create_experiment, publish
 
@@ -102,6 +106,58 @@ def test_the_job_of_the_page_builds_the_dataset(open_page: Open, annotated: Expe
     [job] = store.active()
     made = RUN[job.stage](job.params, silent)
     assert [p.path for p in annotated.products("datasets")] == [Path(made)]
+
+
+@pytest.fixture
+def edit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+    """``edit(app, MSC3="test")`` changes sets in the table as a user does and says which sets it shows then; AppTest cannot type there."""
+
+    def change(app: AppTest, **sets: str) -> dict[str, str]:
+        pending, shown = [sets] if sets else [], {}
+
+        def editor(table: pd.DataFrame, *, key: str, on_change: Callable[..., None], args: tuple[Any, ...], **_: object) -> None:
+            if pending:
+                rows = {name: row for row, name in enumerate(table["group"])}
+                st.session_state[key] = {"edited_rows": {rows[name]: {"set": new} for name, new in pending.pop().items()}}
+                on_change(*args)
+            shown.update(zip(table["group"], table["set"], strict=True))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("streamlit.data_editor", editor)
+            app.run()
+            assert not app.run().exception
+        return shown
+
+    return change
+
+
+def test_sets_placed_by_hand_stay_when_an_experiment_is_added(open_page: Open, annotated: Experiment, store: JobStore, click: Click, edit: Any) -> None:
+    second = Experiment(Path(copytree(annotated.path, annotated.path.parent / "second")))
+    collect(Wanted([second.path], second.path, assignment=dict.fromkeys(("MSC2", "MSC3", "MSC4"), "train") | {"MSC1": "validation"}), DatasetSettings())
+    app = open_page("dataset", experiment=annotated.name)
+    before = edit(app)
+    after = edit(app, MSC3="left out")
+    assert after == before | {"MSC3": "left out"}  # what was not touched has not moved
+    next(m for m in app.multiselect if m.label == "Annotated experiments").set_value([annotated.name, "second"])
+    assert edit(app) == after
+    click(app, "Build the dataset")
+    [job] = store.active()
+    assert job.params["assignment"] == after
+
+
+def test_what_was_decided_is_there_after_a_look_at_another_page(open_page: Open, annotated: Experiment, click: Click, edit: Any) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    before = edit(app)
+    next(n for n in app.number_input if n.label == "Crop size (px)").set_value(320)
+    next(s for s in app.selectbox if s.label == "Around the cell").set_value("kept")
+    edit(app, MSC3="left out")
+    for page in ("threshold", "dataset"):
+        app.switch_page(f"../{page}.py").run()
+    assert edit(app) == before | {"MSC3": "left out"}
+    assert next(n for n in app.number_input if n.label == "Crop size (px)").value == 320
+    assert next(s for s in app.selectbox if s.label == "Around the cell").value == "kept"
+    click(app, "Back to the proposed sets")
+    assert edit(app) == before
 
 
 def test_wrong_shares_are_said_in_words(open_page: Open, annotated: Experiment, words: Words) -> None:

@@ -18,10 +18,11 @@ from core.images import full_scale, grey, read, read_labels
 from core.report import read_csv, write_csv
 from core.settings import DatasetSettings, SimulateSettings
 from core.stages.adding import import_labels
-from core.stages.collecting import Wanted, collect
+from core.stages.collecting import collect
 from core.stages.crop_folders import export_folder, import_folder
 from core.stages.datasets import open_dataset
 from core.stages.simulating import simulate
+from core.stages.splitting import Wanted
 from core.tables import ANNOTATED_CELLS, typed
 from core.workspace import Experiment, publish
 
