@@ -453,7 +453,7 @@ MANIFEST: Final[Mapping[str, str]] = {  # of a dataset: one row a crop; row i is
     "passage": "str",
     "condition": "str",
     "well": "str",
-    "group": "str",  # what the split keeps together: the value of the column that the settings name
+    "group": "str",  # what the split keeps together: the value of the column that the settings name, of fields as in cell_id
     "class": "Int64",  # 1 senescent, 0 not
     "split": "str",  # "train", "validation" or "test"
     "curated": "boolean",  # a person decided on the class

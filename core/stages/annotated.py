@@ -125,15 +125,25 @@ def _cells_of(one: Source, number: int) -> pd.DataFrame:
 
 
 def _cell_ids(table: pd.DataFrame) -> pd.Series:
+    return field_names(table) + ":" + table["label"].astype(str)
+
+
+def field_names(table: pd.DataFrame) -> pd.Series:
+    """Of every cell its field: ``fov_id``, with the experiment before it where two experiments share the name."""
     shared = table.groupby("fov_id")["experiment"].transform("nunique") > 1
-    return (table["experiment"] + "/").where(shared, "") + table["fov_id"] + ":" + table["label"].astype(str)
+    return (table["experiment"] + "/").where(shared, "") + table["fov_id"]
 
 
 def _groups(table: pd.DataFrame, group: str) -> pd.Series:
     possible = group_columns(table)
     if group not in possible:
         raise InputError(f"Dataset: no column {group!r} to split by; the field table has {', '.join(possible)}.")
-    return table[group].astype(object).where(table[group].notna(), "").map(str)
+    return group_names(table, group)
+
+
+def group_names(table: pd.DataFrame, group: str) -> pd.Series:
+    """Of every cell the text that the split keeps together: the value of the column ``group``, of fields a unique name."""
+    return field_names(table) if group == "fov_id" else table[group].astype(object).where(table[group].notna(), "").map(str)
 
 
 def group_columns(table: pd.DataFrame) -> list[str]:

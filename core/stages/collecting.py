@@ -20,9 +20,9 @@ from core.options import command, settings_from
 from core.progress import Progress, silent
 from core.report import write_csv
 from core.settings import DatasetSettings
-from core.stages.annotated import Source, annotated_cells, cell_extents, sources
+from core.stages.annotated import Source, annotated_cells, cell_extents, field_names, sources
 from core.stages.common import Failures, fail_if_all, read_phase
-from core.stages.splitting import Wanted, settle_split
+from core.stages.splitting import UPSTREAM, Wanted, settle_split
 from core.tables import MANIFEST, typed
 from core.workspace import AlreadyPublished, Experiment, create_experiment, product_id, publish, write_json
 
@@ -57,7 +57,7 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     identity = product_id(f"cells-{crop_px}px", {"settings": vars(chosen), "split": assignment, "sources": inputs})
     about: dict[str, Any] = {
         "command": dataset_command(wanted, settings),
-        "upstream": {f"annotation of {one.experiment.name}": one.annotation.id for one in found},
+        "upstream": {UPSTREAM + one.experiment.name: one.annotation.id for one in found},
         "models": {},
         "inputs": inputs,
     }
@@ -147,7 +147,7 @@ class Maker:
         for done, ((number, fov_id), rows) in enumerate(fields):
             self.progress(0.95 * done / len(fields), 1.0, f"cutting the cells of {fov_id}")
             name = f"{done:06d}"
-            with self.failures.collecting(str(fov_id), rows["image"].iloc[0]):
+            with self.failures.collecting(field_names(used).loc[rows.index[0]], rows["image"].iloc[0]):
                 if writer.finished(name) is None:
                     self._cut_field(writer, name, self.found[int(number)], str(fov_id), rows["label"].to_numpy(dtype=np.int64))
                 names.append(name)

@@ -20,6 +20,7 @@ from core.options import command
 from core.progress import Progress, silent
 from core.report import read_csv, write_csv
 from core.settings import DatasetSettings
+from core.stages.annotated import group_names
 from core.stages.collecting import check_settings, home_of, manifest_of, raw_grey, write_dataset
 from core.stages.common import Failures, fail_if_all
 from core.stages.datasets import open_dataset
@@ -130,7 +131,7 @@ def _described(table: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
 def _settled(cells: pd.DataFrame, settings: DatasetSettings) -> tuple[pd.Series, dict[str, Any]]:
     """The set of every picture, and how it came about."""
     group = settings.group if settings.group in cells else "sample"
-    cells["group"] = cells[group].astype(str)
+    cells["group"] = group_names(cells, group)
     shares = checked_shares(settings.validation, settings.test)
     given = cells["split"] != ""
     if not given.any():

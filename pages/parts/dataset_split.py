@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.dataset.split import LEFT_OUT, SPLITS, group_counts
 from core.settings import DatasetSettings
-from core.stages.splitting import Wanted, assignment_of, settle_split
+from core.stages.splitting import Wanted, assignment_of, lasting_names, settle_split
 from core.workspace import Experiment
 from pages.parts.dataset_plan import Plan
 
@@ -20,10 +20,11 @@ def edit_split(plan: Plan, settings: DatasetSettings, home: Experiment) -> dict[
     """
     memory = f"dataset-by-hand-{home.name}-{settings.group}"
     seen = f"{memory}-{settings.seed}-{settings.validation}-{settings.test}"  # other shares propose other sets; what was decided stays
-    assignment = assignment_of(plan.cells, st.session_state.get(memory, {}), st.session_state.get(seen, {}))
+    assignment = assignment_of(plan.cells, settings.group, st.session_state.get(memory, {}), st.session_state.get(seen, {}))
     table = _table(plan, settings, home, assignment)
     key = f"{memory}-{crc32(chr(10).join(table['group']).encode())}-{st.session_state.get(f'{memory}-round', 0)}"
-    remembered = (key, memory, seen, table[["group", "set"]])
+    names = lasting_names(plan.cells, settings.group)
+    remembered = (key, memory, seen, table[["set"]].assign(name=table["group"].map(names)))
     st.data_editor(table, hide_index=True, column_config=_columns(settings), key=key, width="stretch", on_change=_remember, args=remembered)
     if assignment:
         st.button("Back to the proposed sets", icon=":material/undo:", on_click=_forget, args=(memory, seen))
@@ -51,8 +52,8 @@ def _columns(settings: DatasetSettings) -> dict[str, Any]:
 
 def _remember(key: str, memory: str, seen: str, table: pd.DataFrame) -> None:
     """Keep what was changed by hand, and the sets that the user saw beside it."""
-    changed = {table["group"].iloc[int(row)]: new["set"] for row, new in st.session_state[key]["edited_rows"].items() if "set" in new}
-    st.session_state[seen] = {**st.session_state.get(seen, {}), **dict(zip(table["group"], table["set"], strict=True))}
+    changed = {table["name"].iloc[int(row)]: new["set"] for row, new in st.session_state[key]["edited_rows"].items() if "set" in new}
+    st.session_state[seen] = {**st.session_state.get(seen, {}), **dict(zip(table["name"], table["set"], strict=True))}
     st.session_state[memory] = {**st.session_state.get(memory, {}), **changed}
 
 

@@ -145,6 +145,19 @@ def test_sets_placed_by_hand_stay_when_an_experiment_is_added(open_page: Open, a
     assert job.params["assignment"] == after
 
 
+def test_fields_placed_by_hand_are_known_by_their_experiment(open_page: Open, annotated: Experiment, edit: Any) -> None:
+    copytree(annotated.path, annotated.path.parent / "second")
+    app = open_page("dataset", experiment=annotated.name)
+    next(s for s in app.selectbox if s.label == "Split by").set_value("fov_id")
+    field = annotated.fields()["fov_id"].iloc[0]
+    before = edit(app, **{field: "left out"})
+    next(m for m in app.multiselect if m.label == "Annotated experiments").set_value([annotated.name, "second"])
+    after = edit(app)
+    assert len(after) == 8
+    assert {f"stained/{name}": split for name, split in before.items()}.items() <= after.items()
+    assert after[f"second/{field}"] != "left out"
+
+
 def test_what_was_decided_is_there_after_a_look_at_another_page(open_page: Open, annotated: Experiment, click: Click, edit: Any) -> None:
     app = open_page("dataset", experiment=annotated.name)
     before = edit(app)

@@ -155,6 +155,33 @@ def test_cultures_of_one_name_stay_together_and_cells_stay_apart(annotated: Path
     assert (manifest.groupby("sample")["split"].nunique() == 1).all()
 
 
+def test_fields_of_one_name_in_two_experiments_are_two_fields_and_keep_their_sets(annotated: Path, tmp_path: Path) -> None:
+    by_field = DatasetSettings(crop_px=64, group="fov_id")
+    first = open_dataset(build(annotated, by_field, assignment={"MSC1_P2_A1_f01": "test", "MSC2_P8_A2_f01": "left out"})).manifest
+    assert set(first["group"]) == set(first["fov_id"])  # one experiment: plain names
+    twin = Path(copytree(annotated, tmp_path / "twin", ignore=lambda *_: ["datasets"]))
+    data = open_dataset(collect(Wanted([annotated, twin], annotated, assignment={"twin/MSC1_P2_A1_f01": "train"}), by_field))
+    both = data.manifest
+    assert both["group"].nunique() == both.groupby(["experiment", "fov_id"]).ngroups == 11
+    sets = dict(zip(both["group"], both["split"], strict=True))
+    assert (sets["six/MSC1_P2_A1_f01"], sets["twin/MSC1_P2_A1_f01"]) == ("test", "train")
+    assert "six/MSC2_P8_A2_f01" not in sets
+    assert data.report["shared_fields"] == []
+    again = open_dataset(build(annotated, DatasetSettings(crop_px=80, group="fov_id"))).manifest
+    for later in (both, again):
+        merged = first.merge(later, on=["experiment", "fov_id", "label"])
+        assert len(merged) == len(first)
+        assert (merged["split_x"] == merged["split_y"]).all()
+
+
+def test_two_experiments_with_the_same_names_and_no_image_give_no_dataset(annotated: Path, tmp_path: Path) -> None:
+    twin = Path(copytree(annotated, tmp_path / "twin"))
+    for file in [p for path in (annotated, twin) for p in (path / "images").glob("*_phase.tif")]:
+        file.unlink()
+    with pytest.raises(InputError, match="none of the 12 fields"):
+        collect(Wanted([annotated, twin], annotated), SMALL)
+
+
 def test_the_same_field_twice_across_sets_is_found(annotated: Path, tmp_path: Path) -> None:
     twin = Path(copytree(annotated, tmp_path / "twin"))
     table = Experiment(twin).fields()
