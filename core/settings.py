@@ -278,3 +278,8 @@ class DatasetSettings:
         0.0, "Common pixel size (µm)", "Cells are rescaled to it; 0: not rescaled. The embedded classifier: 1.", low=0, high=100, option="pixel_size"
     )
     leave_out_fragile: bool = setting(False, "Leave out fragile cells", "Cells whose class changes within the error of the alignment.")
+    controls: bool = setting(
+        True,
+        "Use negative controls",
+        "Else fields whose role is “negative control” are left out: where they were not stained, the class says nothing.",
+    )

@@ -5,8 +5,11 @@ from typing import Any
 import pandas as pd
 
 from core.dataset.split import SPLITS
+from core.tables import ROLES
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+CONTROL = ROLES[1]  # the role of a field, and why its cells are left out
+WITHOUT_CONTROLS = "Leave out negative controls"  # on the page
 FEW = 20  # cells of a class in a set
 CONFOUNDED = 0.7
 CUT_OFF, NOISY = 0.05, 0.1
@@ -125,9 +128,10 @@ def _cells(manifest: pd.DataFrame) -> list[tuple[str, str]]:
         out.append((WARNING, f"{fragile:.0%} of the classes are fragile: they change within the error of the alignment of stain and phase (label noise)."))
     if border > 0.2:
         out.append((NOTE, f"{border:.0%} of the cells touch the border of their field and are incomplete."))
-    controls = int((manifest["role"] == "negative control").sum())
+    controls = int((manifest["role"] == CONTROL).sum())
     if controls:
-        out.append((WARNING, f"{controls} cells come from negative controls. If these were not stained, their class says nothing: leave them out."))
+        how = f"leave them out (“{WITHOUT_CONTROLS}”; on the command line --no-controls)"
+        out.append((WARNING, f"{controls} cells come from negative controls. If these were not stained, their class says nothing: {how}."))
     scales = manifest["pixel_size_um"].dropna()
     if len(scales) and not manifest["rescaled"].fillna(False).any() and scales.max() / max(scales.min(), 1e-9) > 1.1:
         out.append((WARNING, f"Pixel sizes differ ({scales.min():g} to {scales.max():g} µm) and cells are not brought to a common one."))
@@ -158,4 +162,5 @@ def _confounded(confounding: dict[str, dict[str, float | None]]) -> list[tuple[s
 
 
 def _left_out(report: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(NOTE, f"{n} cell{'s' * (n != 1)} left out: {reason}.") for reason, n in report["left_out"].items()]
+    hints = {CONTROL: f". To use them, take the tick off “{WITHOUT_CONTROLS}” (on the command line --controls)"}
+    return [(NOTE, f"{n} cell{'s' * (n != 1)} left out: {reason}{hints.get(reason, '')}.") for reason, n in report["left_out"].items()]

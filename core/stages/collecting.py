@@ -46,7 +46,7 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     """
     check_settings(settings)
     found = sources(wanted.experiments, wanted.annotations)
-    cells = annotated_cells(found, settings.group, settings.leave_out_fragile)
+    cells = annotated_cells(found, settings.group, settings.leave_out_fragile, settings.controls)
     home = home_of(wanted.out)
     cells["split"], assignment = settle_split(cells, wanted, settings, [home, *(one.experiment for one in found)])
     for split, reason in ((LEFT_OUT, BY_HAND), ("", NOT_LISTED)):

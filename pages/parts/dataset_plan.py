@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.dataset.sentences import CONTROL, WITHOUT_CONTROLS
 from core.dataset.split import SPLITS
 from core.report.words import count
 from core.settings import DatasetSettings
@@ -71,25 +72,39 @@ def read_plan(chosen: list[tuple[Path, str]], settings: DatasetSettings) -> Plan
     """The cells of the chosen annotations, read once as long as nothing changes."""
     check_settings(settings)
     changed = tuple((path / "fields.csv").stat().st_mtime_ns for path, _ in chosen)
-    found, cells = _read(tuple(chosen), settings.group, settings.leave_out_fragile, changed)
+    found, cells = _read(tuple(chosen), settings.group, settings.leave_out_fragile, settings.controls, changed)
     return Plan(tuple(found), cells)
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the annotations …")
-def _read(chosen: tuple[tuple[Path, str], ...], group: str, fragile: bool, changed: tuple[int, ...]) -> tuple[list[Source], pd.DataFrame]:
+def _read(chosen: tuple[tuple[Path, str], ...], group: str, fragile: bool, controls: bool, changed: tuple[int, ...]) -> tuple[list[Source], pd.DataFrame]:
     found = sources([path for path, _ in chosen], [id for _, id in chosen])
-    return found, annotated_cells(found, group, fragile)
+    return found, annotated_cells(found, group, fragile, controls)
 
 
 @st.cache_data(max_entries=8, show_spinner="Measuring the cells …", hash_funcs={Plan: lambda plan: plan.identity})
-def _extents(plan: Plan, pixel_size_um: float, group: str, fragile: bool) -> pd.Series:
+def _extents(plan: Plan, pixel_size_um: float, group: str, fragile: bool, controls: bool) -> pd.Series:
     return cell_extents(plan.found, plan.cells, pixel_size_um)
 
 
 @st.cache_data(max_entries=8, show_spinner="Cutting some crops …", hash_funcs={Plan: lambda plan: plan.identity})
-def _samples(plan: Plan, crop_px: int, background: str, group: str, culture: str) -> Any:
+def _samples(plan: Plan, crop_px: int, background: str, group: str, culture: str, controls: bool) -> Any:
     cells = plan.cells if culture == EVERY else plan.cells[cultures(plan.cells) == culture]
     return sample_crops(plan.found, cells, crop_px, background)  # type: ignore[arg-type]
+
+
+def choose_controls(chosen: list[tuple[Path, str]], settings: DatasetSettings, home: Experiment, used: bool) -> DatasetSettings:
+    """A tick to leave out the cells of negative controls, offered where there are any."""
+    cells = read_plan(chosen, settings).cells
+    n = int(((cells["reason"] == "") & (cells["role"] == CONTROL)).sum())
+    if not n:
+        return settings
+    why = (
+        f"{count(n, 'cell')} come from negative controls. Where these were not stained, nobody knows the class of their cells; other fields of a culture stay."
+    )
+    return replace(
+        settings, controls=not st.checkbox(WITHOUT_CONTROLS, not used, help=why, key=f"dataset-controls-{home.name}-{used}", persist_state="session")
+    )
 
 
 def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignment: Mapping[str, str]) -> pd.Series:
@@ -99,7 +114,7 @@ def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignmen
 
 def choose_crop_size(plan: Plan, settings: DatasetSettings, home: Experiment) -> tuple[DatasetSettings, pd.Series]:
     """The curve of whole cells against crop size, and the size; returns the settings with it, and the cells' sizes."""
-    extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile)
+    extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile, settings.controls)
     about = next(one for one in fields(DatasetSettings) if one.name == "crop_px").metadata
     crop_px = st.number_input(
         about["label"],
@@ -119,7 +134,7 @@ def show_samples(plan: Plan, settings: DatasetSettings, crop_px: int) -> None:
     """Some crops of both classes, of all cultures or of one line and passage."""
     used = plan.cells[plan.cells["reason"] == ""]
     culture = choose_culture(used, "dataset-samples")
-    crops = _samples(plan, crop_px, settings.background, settings.group, culture)
+    crops = _samples(plan, crop_px, settings.background, settings.group, culture, settings.controls)
     for column, c in zip(st.columns(2, gap="medium"), (1, 0), strict=True):
         with column:
             st.markdown("**Senescent**" if c else "**Not senescent**")

@@ -173,6 +173,19 @@ def test_what_was_decided_is_there_after_a_look_at_another_page(open_page: Open,
     assert edit(app) == before
 
 
+def test_negative_controls_are_left_out_with_one_tick(open_page: Open, annotated: Experiment, store: JobStore, click: Click, words: Words) -> None:
+    assert not [c for c in open_page("dataset", experiment=annotated.name).checkbox if "controls" in c.label]  # there are none
+    table = annotated.fields()
+    annotated.save_fields(table.assign(role=["sample"] * 3 + ["negative control"]))
+    app = open_page("dataset", experiment=annotated.name)
+    assert "9 cells come from negative controls" in words(app)
+    next(c for c in app.checkbox if c.label == "Leave out negative controls").check().run()
+    assert "9 cells left out: negative control. To use them, take the tick off" in words(app)
+    assert "--no-controls" in app.code[0].value
+    click(app, "Build the dataset of 26 cells")
+    assert store.active()[0].params["settings"]["controls"] is False
+
+
 def test_wrong_shares_are_said_in_words(open_page: Open, annotated: Experiment, words: Words) -> None:
     app = open_page("dataset", experiment=annotated.name)
     for label in ("Share for validation", "Share for test"):

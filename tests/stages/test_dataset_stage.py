@@ -155,6 +155,27 @@ def test_cultures_of_one_name_stay_together_and_cells_stay_apart(annotated: Path
     assert (manifest.groupby("sample")["split"].nunique() == 1).all()
 
 
+def test_negative_controls_can_be_left_out(annotated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = Experiment(annotated).fields()
+    table.loc[table["sample"] == "MSC6", "role"] = "sample"
+    twice = table.assign(sample=table["sample"].where(table["sample"] != "MSC5", "MSC6"))  # a stained field and a control of one culture
+    twice.loc[table["sample"] == "MSC5", "role"] = "negative control"
+    Experiment(annotated).save_fields(twice)
+    kept = build(annotated)
+    n = int((open_dataset(kept).manifest["role"] == "negative control").sum())
+    assert f"warning: {n} cells come from negative controls" in texts(kept)
+    assert "leave them out (“Leave out negative controls”; on the command line --no-controls)" in texts(kept)
+    assert main(["dataset", str(annotated), "--crop-size", "96", "--no-controls"]) == 0
+    made = Path(capsys.readouterr().out.splitlines()[-1])
+    rows = open_dataset(made).manifest
+    assert set(rows["role"]) == {"sample"}
+    assert "MSC6" in set(rows["sample"])  # its stained field stays
+    assert f"note: {n} cells left out: negative control. To use them, take the tick off" in texts(made)
+    Experiment(annotated).save_fields(twice.assign(role="negative control"))
+    with pytest.raises(InputError, match="every cell with a class comes from a negative control"):
+        build(annotated, DatasetSettings(crop_px=96, controls=False))
+
+
 def test_fields_of_one_name_in_two_experiments_are_two_fields_and_keep_their_sets(annotated: Path, tmp_path: Path) -> None:
     by_field = DatasetSettings(crop_px=64, group="fov_id")
     first = open_dataset(build(annotated, by_field, assignment={"MSC1_P2_A1_f01": "test", "MSC2_P8_A2_f01": "left out"})).manifest
