@@ -2,9 +2,10 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 
 from core.dataset.folders import CLASS_FOLDERS, SET_FOLDERS, Placed, cell_mask, class_numbers, file_name, picture_of, placed, png
 from core.dataset.original import to_original
+from core.dataset.sentences import CLASSES
 from core.dataset.split import SPLITS, checked_shares, group_counts, propose_split, split_cells
 from core.dataset.store import CropWriter, Scaling, scaling
 from core.errors import InputError
@@ -22,7 +24,7 @@ from core.report import read_csv, write_csv
 from core.settings import DatasetSettings
 from core.stages.annotated import group_names
 from core.stages.collecting import check_settings, home_of, manifest_of, raw_grey, write_dataset
-from core.stages.common import Failures, fail_if_all
+from core.stages.common import Failures
 from core.stages.datasets import open_dataset
 from core.tables import MANIFEST
 from core.workspace import AlreadyPublished, file_errors, product_id, publish
@@ -74,11 +76,14 @@ def import_folder(folder: Path, out: Path, settings: DatasetSettings, only: str 
 
     The folder holds ``[train|val|test/]CLASS/[CULTURE/]picture``, or was written by ``export_folder``. Sets are those of the
     folders; where there is none for validation it is taken from training: whole cultures where they are known, else cell by cell.
-    Pictures are taken as they are, centred, without rescaling. ``only`` is a regular expression that the path must match.
+    Pictures are taken as they are, centred, without rescaling; one that cannot be used is listed in ``failures.csv``. ``only`` is a
+    regular expression that the path must match.
     """
     check_settings(settings)
     if settings.pixel_size_um:
         raise InputError("Crops from a folder: they are taken as they are; a common pixel size cannot be given.")
+    if not settings.controls:
+        raise InputError("Crops from a folder: they are taken as they are; leave negative controls out when the dataset is built, or choose files (--only).")
     cells = _listed(folder, only, positive)
     cells["split"], sets = _settled(cells, settings)
     crop_px = settings.crop_px or _largest(folder, cells["image"])
@@ -154,7 +159,14 @@ def _divided(cells: pd.DataFrame, shares: tuple[float, float, float], seed: int)
 
 
 def _largest(folder: Path, names: Sequence[str] | pd.Series) -> int:
-    return max(max(inspect(folder / name).layouts[0].plane_shape[:2]) for name in names)
+    """The longer side of the largest picture; one that cannot be read is listed when the pictures are taken."""
+    sizes, failures = [0], Failures()
+    for name in names:
+        with failures.collecting("", name), _by_path(name):
+            sizes.append(max(inspect(folder / name).layouts[0].plane_shape[:2]))
+    if len(failures.rows) == len(names):
+        raise InputError(_lost(folder, f"none of the {len(names)} pictures", failures))
+    return max(sizes)
 
 
 def _build(folder: Path, cells: pd.DataFrame, settings: DatasetSettings, target: Path, progress: Progress) -> None:
@@ -164,33 +176,64 @@ def _build(folder: Path, cells: pd.DataFrame, settings: DatasetSettings, target:
         progress(start, len(cells), "reading pictures")
         names.append(f"{start:08d}")
         part = cells["image"].iloc[start : start + MANY]
-        if writer.finished(names[-1]) is None:
+        done = writer.finished(names[-1])
+        if done is None:
             _take(writer, names[-1], folder, part, start, settings, failures)
-    fail_if_all(failures, len(cells), "read", folder)
+        else:  # an interrupted import goes on: what could not be used is looked at again, to say why
+            again = [file for number, file in enumerate(part, start + 1) if number not in done["label"]]
+            for file in again:
+                with failures.collecting("", file):
+                    _picture(folder, str(file), settings)
     index = writer.finish(names)
     rows = cells.iloc[index["label"] - 1].reset_index(drop=True)
+    _check_classes(folder, cells, rows, failures)
     left = {"the picture could not be used": len(cells) - len(rows)} if len(rows) < len(cells) else {}
     write_dataset(target, manifest_of(rows, index, settings), index, settings, left)
     write_csv(target / "failures.csv", failures.table())
 
 
+def _check_classes(folder: Path, cells: pd.DataFrame, rows: pd.DataFrame, failures: Failures) -> None:
+    """Some bad pictures are listed and left out; a whole class of them is an error, not a dataset of the other class."""
+    if rows.empty:
+        raise InputError(_lost(folder, f"none of the {len(cells)} pictures", failures))
+    for number in sorted(set(cells["class"]) - set(rows["class"])):
+        n = int((cells["class"] == number).sum())
+        raise InputError(_lost(folder, f"none of the {n} {CLASSES[number]} pictures", failures))
+
+
+def _lost(folder: Path, what: str, failures: Failures) -> str:
+    return f"{folder}: {what} could be used. {'; '.join(row['error'] for row in failures.rows[:5])}"
+
+
 def _take(writer: CropWriter, name: str, folder: Path, part: pd.Series, start: int, settings: DatasetSettings, failures: Failures) -> None:
-    pictures: list[np.ndarray] = []
-    masks: list[np.ndarray] = []
-    hows: list[Scaling] = []
+    taken: list[tuple[np.ndarray, np.ndarray, Scaling]] = []
     numbers: list[int] = []
     for number, file in enumerate(part, start + 1):
-        with failures.collecting(str(file), file):
-            picture = read(folder / file)
-            grey = raw_grey(picture)
-            mask = cell_mask(grey, str(file), settings.background)
-            if not mask.any():
-                raise InputError(f"{file}: the picture is all black.")
-            hows.append(scaling(grey[mask], settings.intensity, full_scale(picture), picture.bits_guessed))  # type: ignore[arg-type]
-            pictures.append(grey)
-            masks.append(mask)
+        with failures.collecting("", file):
+            taken.append(_picture(folder, str(file), settings))
             numbers.append(number)
-    writer.add_pictures(name, pictures, masks, hows, numbers)
+    writer.add_pictures(name, [one[0] for one in taken], [one[1] for one in taken], [one[2] for one in taken], numbers)
+
+
+def _picture(folder: Path, file: str, settings: DatasetSettings) -> tuple[np.ndarray, np.ndarray, Scaling]:
+    """Grey values, mask of the cell, and how the grey values become intensities."""
+    with _by_path(file):
+        picture = read(folder / file)
+    grey = raw_grey(picture)
+    mask = cell_mask(grey, file, settings.background)
+    if not mask.any():
+        raise InputError(f"{file}: the picture is all black.")
+    return grey, mask, scaling(grey[mask], settings.intensity, full_scale(picture), picture.bits_guessed)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _by_path(file: str) -> Iterator[None]:
+    """A reader names the file alone; here equal names lie in several folders."""
+    try:
+        yield
+    except InputError as error:
+        name, text = PurePosixPath(file).name, str(error)
+        raise InputError(f"{file}{text.removeprefix(name)}" if text.startswith(name) else f"{file}: {text}") from None
 
 
 def _command(folder: Path, out: Path, settings: DatasetSettings, only: str, positive: str) -> str:

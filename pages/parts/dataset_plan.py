@@ -99,12 +99,9 @@ def choose_controls(chosen: list[tuple[Path, str]], settings: DatasetSettings, h
     n = int(((cells["reason"] == "") & (cells["role"] == CONTROL)).sum())
     if not n:
         return settings
-    why = (
-        f"{count(n, 'cell')} come from negative controls. Where these were not stained, nobody knows the class of their cells; other fields of a culture stay."
-    )
-    return replace(
-        settings, controls=not st.checkbox(WITHOUT_CONTROLS, not used, help=why, key=f"dataset-controls-{home.name}-{used}", persist_state="session")
-    )
+    why = f"{count(n, 'cell')}. Where controls were not stained, nobody knows the class of their cells. Other fields of their cultures stay."
+    out = st.checkbox(WITHOUT_CONTROLS, not used, help=why, key=f"dataset-controls-{home.name}-{used}", persist_state="session")
+    return replace(settings, controls=not out)
 
 
 def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignment: Mapping[str, str]) -> pd.Series:

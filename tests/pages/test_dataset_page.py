@@ -17,6 +17,7 @@ from core.jobs import JobStore
 from core.report import write_csv
 from core.settings import DatasetSettings
 from core.stages.collecting import collect
+from core.stages.crop_folders import import_folder
 from core.stages.splitting import Wanted
 from core.tables import ANNOTATED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS, typed
 from core.workspace import Experiment, create_experiment, publish
@@ -215,6 +216,18 @@ def test_pictures_can_be_downloaded(annotated: Experiment, dataset: str) -> None
 
     with ZipFile(pictures(annotated.path / "datasets" / dataset)) as archive:
         assert sum(name.endswith(".png") for name in archive.namelist()) == 35
+
+
+def test_pictures_that_could_not_be_taken_are_shown_with_their_folder(open_page: Open, annotated: Experiment, tmp_path: Path, words: Words) -> None:
+    rng, folder = np.random.default_rng(0), tmp_path / "crops"
+    for name in [f"{split}/{c}/{i}.tif" for split in ("train", "val", "test") for c in "01" for i in range(3)]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(folder / name, rng.integers(1, 255, (24, 24)).astype(np.uint8))
+    (folder / "val" / "1" / "0.tif").write_text("junk", encoding="utf-8")
+    made = import_folder(folder, annotated.path, DatasetSettings(crop_px=0))
+    app = open_page("dataset", experiment=annotated.name, dataset=made.name)
+    assert app.table[-1].value["File"].tolist() == ["val/1/0.tif"]
+    assert "1 cell left out: the picture could not be used." in words(app)
 
 
 def test_a_split_made_elsewhere_is_checked(open_page: Open, annotated: Experiment, words: Words) -> None:

@@ -23,7 +23,7 @@ from core.stages.crop_folders import export_folder, import_folder
 from core.stages.datasets import open_dataset
 from core.stages.simulating import simulate
 from core.stages.splitting import Wanted
-from core.tables import ANNOTATED_CELLS, typed
+from core.tables import ANNOTATED_CELLS, FAILURES, typed
 from core.workspace import Experiment, publish
 
 SMALL = DatasetSettings(crop_px=96)
@@ -450,9 +450,41 @@ def test_a_black_or_broken_picture_is_left_out(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path / "pictures", [f"{s}/{c}/{i}.png" for s in ("train", "val", "test") for c in "01" for i in range(3)])
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "train" / "0" / "black.png")
     (folder / "train" / "1" / "text.png").write_text("no picture", encoding="utf-8")
-    made = import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=32))
+    made = import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=0))
     assert len(open_dataset(made).manifest) == 18
+    assert open_dataset(made).statistics["crop_px"] == 24
+    failures = read_csv(made / "failures.csv", FAILURES)
+    assert failures["file"].tolist() == ["train/0/black.png", "train/1/text.png"]
+    assert failures["error"].iloc[0] == "train/0/black.png: the picture is all black."
+    assert failures["error"].iloc[1].startswith("train/1/text.png: ")
     assert json.loads((made / "report.json").read_text(encoding="utf-8"))["left_out"] == {"the picture could not be used": 2}
+
+
+@pytest.mark.parametrize(("bad", "text"), [("01", "none of the 8 pictures could be used"), ("1", "none of the 4 senescent pictures could be used")])
+@pytest.mark.parametrize("crop_px", [0, 32])
+def test_an_import_that_loses_a_class_is_refused(tmp_path: Path, bad: str, text: str, crop_px: int) -> None:
+    folder = picture_folder(tmp_path / "pictures", [f"{c}/{i}.png" for c in "01" for i in range(4)])
+    for c in bad:
+        for file in (folder / c).iterdir():
+            file.write_text("junk", encoding="utf-8")
+    with pytest.raises(InputError, match=text) as said:
+        import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=crop_px))
+    assert f"{bad[0]}/0.png: " in str(said.value)
+
+
+def test_an_interrupted_import_still_lists_what_could_not_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = picture_folder(tmp_path / "pictures", [f"{c}/{i}.png" for c in "01" for i in range(20)])
+    (folder / "0" / "0.png").write_text("junk", encoding="utf-8")
+    monkeypatch.setattr("core.stages.crop_folders.MANY", 10)
+
+    def progress(done: float, total: float, item: str) -> None:
+        if done == 20:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=32), progress=progress)
+    made = import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=32))
+    assert read_csv(made / "failures.csv", FAILURES)["file"].tolist() == ["0/0.png"]
 
 
 @pytest.mark.parametrize(
