@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.dataset.sizes import advised_crop_px
+from core.dataset.split import unit_of
 from core.errors import InputError
 from core.options import settings_from
 from core.report.words import count
@@ -104,7 +105,7 @@ def plan_and_build(experiment: Experiment) -> None:
     with above:
         assignment, settings, extent = choose_split_and_size(plan, settings, experiment)
     crop_px = settings.crop_px or advised_crop_px(extent)
-    outlook = forecast(plan, splits_of(plan, settings, experiment, assignment), extent, crop_px)
+    outlook = forecast(plan, splits_of(plan, settings, experiment, assignment), extent, crop_px, settings.group)
     with below:
         show_counts(outlook["counts"])
         show_warnings(outlook["warnings"])
@@ -123,9 +124,10 @@ def plan_and_build(experiment: Experiment) -> None:
 def choose_split_and_size(plan: Plan, settings: DatasetSettings, experiment: Experiment) -> tuple[dict[str, str], DatasetSettings, pd.Series]:
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("2 · Split by culture", anchor=False)
+        unit = unit_of(settings.group)
+        st.subheader(f"2 · Split by {unit}", anchor=False)
         assignment = edit_split(plan, settings, experiment)
-        st.caption("A culture is never split. Change the set of a culture in the table; cultures that are added later do not move those that you placed.")
+        st.caption(f"A {unit} is never split. Change the set of a {unit} in the table; {unit}s that are added later do not move those that you placed.")
     with right:
         st.subheader("3 · Crop size", anchor=False)
         settings, extent = choose_crop_size(plan, settings, experiment)

@@ -54,7 +54,7 @@ def class_numbers(folders: Sequence[str], positive: str = "") -> dict[str, int]:
         raise InputError(f"Crops from a folder: no class folder {positive!r}; there is {', '.join(names)}.")
     chosen = [positive] if positive else [n for n in names if n.lower() in POSITIVE]
     if len(chosen) != 1 and len(names) == 2:
-        raise InputError(f"Crops from a folder: which of {' and '.join(names)} is the senescent class? Name it (--positive).")
+        raise InputError(f"Crops from a folder: which of {' and '.join(names)} is the senescent class? Name its folder (on the command line --positive).")
     return {name: int(name in chosen) for name in names}
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from core.dataset.numbers import PIXELS, class_counts, mean_intensities, train_statistics
 from core.dataset.report import describe
 from core.dataset.sizes import advised_crop_px
-from core.dataset.split import LEFT_OUT, checked_shares
+from core.dataset.split import LEFT_OUT, checked_shares, unit_of
 from core.dataset.store import INDEX, CropWriter, Scaling, scaling
 from core.errors import InputError
 from core.images import Picture, full_scale, grey, read_labels
@@ -27,7 +27,6 @@ from core.tables import MANIFEST, typed
 from core.workspace import AlreadyPublished, Experiment, create_experiment, product_id, publish, write_json
 
 UNREADABLE = "its field could not be read"
-BY_HAND = "their culture was left out by hand"
 NOT_LISTED = "not in the files that give the split"
 
 
@@ -49,7 +48,7 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     cells = annotated_cells(found, settings.group, settings.leave_out_fragile, settings.controls)
     home = home_of(wanted.out)
     cells["split"], assignment = settle_split(cells, wanted, settings, [home, *(one.experiment for one in found)])
-    for split, reason in ((LEFT_OUT, BY_HAND), ("", NOT_LISTED)):
+    for split, reason in ((LEFT_OUT, f"their {unit_of(settings.group)} was left out by hand"), ("", NOT_LISTED)):
         cells.loc[(cells["reason"] == "") & (cells["split"] == split), "reason"] = reason
     crop_px = settings.crop_px or advised_crop_px(cell_extents(found, cells, settings.pixel_size_um))
     chosen = replace(settings, crop_px=crop_px)
@@ -84,7 +83,7 @@ def home_of(out: Path) -> Experiment:
     return experiment if experiment.exists else create_experiment(out.absolute())
 
 
-def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: int) -> dict[str, Any]:
+def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: int, group: str) -> dict[str, Any]:
     """The report (``core.dataset.report.describe``) of a dataset before it is built, as far as it can be known then.
 
     ``extent`` as from ``cell_extents``; near-duplicates and intensities are known only when the cells are cut.
@@ -94,7 +93,7 @@ def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: 
     index = np.zeros(len(rows), INDEX)
     index["thumb"] = 128
     left = cells.loc[cells["reason"] != "", "reason"].value_counts().to_dict()
-    return describe(typed(rows.drop(columns="pixel_size_um"), MANIFEST), index, left, crop_px)
+    return describe(typed(rows.drop(columns="pixel_size_um"), MANIFEST), index, left, crop_px, group)
 
 
 def _inputs(found: Sequence[Source], cells: pd.DataFrame) -> list[dict[str, Any]]:
@@ -222,4 +221,4 @@ def write_dataset(folder: Path, manifest: pd.DataFrame, index: np.ndarray, setti
             "class_names": ["not senescent", "senescent"],
         },
     )
-    write_json(folder / "report.json", describe(manifest, index, dict(left_out), settings.crop_px))
+    write_json(folder / "report.json", describe(manifest, index, dict(left_out), settings.crop_px, settings.group))

@@ -105,10 +105,7 @@ def _listed(folder: Path, only: str, positive: str) -> pd.DataFrame:
     """One row a picture: image, split, class, and what the folder's own manifest.csv says of it."""
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder.")
-    try:
-        pattern = re.compile(only)
-    except re.error as error:
-        raise InputError(f"--only: {only!r} is not a regular expression: {error}.") from None
+    pattern = checked_pattern(only, "--only")
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(tuple(IMAGE_SUFFIXES)))
     places = {name: where for name in names if pattern.search(name) and (where := placed(name)) is not None}
     if not places:
@@ -117,6 +114,14 @@ def _listed(folder: Path, only: str, positive: str) -> pd.DataFrame:
     table = pd.DataFrame([_row(folder, name, where, numbers) for name, where in places.items()])
     own = folder / "manifest.csv"
     return _described(table, read_csv(own, {**MANIFEST, "file": "str"})) if own.is_file() else table
+
+
+def checked_pattern(only: str, name: str) -> re.Pattern[str]:
+    """The regular expression that paths must match; ``name`` is what the user knows it by."""
+    try:
+        return re.compile(only)
+    except re.error as error:
+        raise InputError(f"{name}: {only!r} is not a regular expression: {error}.") from None
 
 
 def _row(folder: Path, name: str, where: Placed, numbers: Mapping[str, int]) -> dict[str, Any]:

@@ -10,10 +10,13 @@ from core.dataset.original import check_split, original_rows
 from core.dataset.sentences import split_sentences
 from core.errors import InputError
 from core.settings import DatasetSettings
+from core.stages.crop_folders import checked_pattern
 from core.stages.original_files import table_of_bytes
 from core.workspace import Experiment, allowed_path, allowed_roots
 from pages.parts.dataset_plan import show_warnings
 from pages.parts.job_panel import submit
+
+ONLY = "Only files whose path matches"
 
 
 def crops_from_elsewhere(experiment: Experiment) -> None:
@@ -27,10 +30,11 @@ def crops_from_elsewhere(experiment: Experiment) -> None:
         folder = st.text_input("Folder on this server", placeholder=str(allowed_roots()[0] / "crops"), key="elsewhere-folder")
         left, right = st.columns(2)
         positive = left.text_input("Folder of the senescent class", placeholder="senescent", key="elsewhere-positive")
-        only = right.text_input("Only files whose path matches", help="A regular expression; empty: all.", key="elsewhere-only")
+        only = right.text_input(ONLY, help="A regular expression; empty: all.", key="elsewhere-only")
         if st.button("Take over", disabled=not folder, icon=":material/drive_folder_upload:"):
             try:
                 path = allowed_path(folder)
+                checked_pattern(only, ONLY)
             except InputError as problem:
                 st.error(str(problem), icon=":material/error:")
                 return

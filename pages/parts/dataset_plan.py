@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.dataset.sentences import CONTROL, WITHOUT_CONTROLS
 from core.dataset.split import SPLITS
-from core.report.words import count
+from core.report.words import count, grouped
 from core.settings import DatasetSettings
 from core.stages.annotated import Source, annotated_cells, cell_extents, sample_crops, sources
 from core.stages.collecting import check_settings, foresee
@@ -89,8 +89,7 @@ def _extents(plan: Plan, pixel_size_um: float, group: str, fragile: bool, contro
 
 @st.cache_data(max_entries=8, show_spinner="Cutting some crops …", hash_funcs={Plan: lambda plan: plan.identity})
 def _samples(plan: Plan, crop_px: int, background: str, group: str, culture: str, controls: bool) -> Any:
-    cells = plan.cells if culture == EVERY else plan.cells[cultures(plan.cells) == culture]
-    return sample_crops(plan.found, cells, crop_px, background)  # type: ignore[arg-type]
+    return sample_crops(plan.found, of_culture(plan.cells, culture), crop_px, background)  # type: ignore[arg-type]
 
 
 def choose_controls(chosen: list[tuple[Path, str]], settings: DatasetSettings, home: Experiment, used: bool) -> DatasetSettings:
@@ -137,8 +136,19 @@ def show_samples(plan: Plan, settings: DatasetSettings, crop_px: int) -> None:
             st.markdown("**Senescent**" if c else "**Not senescent**")
             if crops[c]:
                 st.image(contact_sheet(crops[c]), width="stretch", alt=f"Crops of {'senescent' if c else 'other'} cells")
+                st.caption(how_many(len(crops[c]), of_culture(used, culture), c))
             else:
                 st.caption("No cell of this class.")
+
+
+def of_culture(cells: pd.DataFrame, culture: str) -> pd.DataFrame:
+    return cells if culture == EVERY else cells[cultures(cells) == culture]
+
+
+def how_many(shown: int, cells: pd.DataFrame, c: int) -> str:
+    """How many cells of class ``c`` are on the sheet, and how many more there are."""
+    more = int((cells["class"] == c).sum()) - shown
+    return f"{count(shown, 'cell')}; {grouped(more)} more not shown." if more else f"All {count(shown, 'cell')}."
 
 
 def choose_culture(cells: pd.DataFrame, key: str) -> str:
@@ -161,8 +171,8 @@ def show_warnings(found: list[dict[str, str]]) -> None:
             show("\n".join(f"- {text}" for text in texts) if len(texts) > 1 else texts[0], icon=ICONS[level])
 
 
-def forecast(plan: Plan, splits: pd.Series, extent: pd.Series, crop_px: int) -> dict[str, Any]:
-    return foresee(plan.cells, splits, extent, crop_px)
+def forecast(plan: Plan, splits: pd.Series, extent: pd.Series, crop_px: int, group: str) -> dict[str, Any]:
+    return foresee(plan.cells, splits, extent, crop_px, group)
 
 
 def show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:

@@ -6,7 +6,7 @@ from zlib import crc32
 import pandas as pd
 import streamlit as st
 
-from core.dataset.split import LEFT_OUT, SPLITS, group_counts
+from core.dataset.split import LEFT_OUT, SPLITS, group_counts, unit_of
 from core.settings import DatasetSettings
 from core.stages.splitting import Wanted, assignment_of, lasting_names, settle_split
 from core.workspace import Experiment
@@ -41,12 +41,12 @@ def _table(plan: Plan, settings: DatasetSettings, home: Experiment, assignment: 
 
 def _columns(settings: DatasetSettings) -> dict[str, Any]:
     return {
-        "group": st.column_config.TextColumn(settings.group.capitalize(), disabled=True),
+        "group": st.column_config.TextColumn(unit_of(settings.group).capitalize(), disabled=True),
         "set": st.column_config.SelectboxColumn("Set", options=[*SPLITS, LEFT_OUT], required=True),
         "n_0": st.column_config.NumberColumn("Not senescent", disabled=True),
         "n_1": st.column_config.NumberColumn("Senescent", disabled=True),
         "senescent_fraction": st.column_config.NumberColumn("Share", format="percent", disabled=True, help="Of senescent cells."),
-        **{name: st.column_config.TextColumn(name.capitalize(), disabled=True) for name in ("sample", "passage", "condition", "experiment")},
+        **{name: st.column_config.TextColumn(unit_of(name).capitalize(), disabled=True) for name in ("sample", "passage", "condition", "experiment")},
     }
 
 

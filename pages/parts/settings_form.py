@@ -57,8 +57,8 @@ def _grid(some: list[Field], columns: int, key: str, start: Mapping[str, Any], v
 def _widget(one: Field, key: str, value: Any, kept: Kept) -> Any:
     words: dict[str, Any] = {"label": one.metadata["label"], "help": one.metadata["help"] or None, "key": key, "persist_state": kept}
     if one.metadata.get("choices"):
-        choices = list(one.metadata["choices"])
-        return st.selectbox(**words, options=choices, index=choices.index(value) if value in choices else 0)
+        choices, called = list(one.metadata["choices"]), one.metadata.get("words", {})
+        return st.selectbox(**words, options=choices, index=choices.index(value) if value in choices else 0, format_func=lambda c: called.get(c, c))
     if isinstance(one.default, bool):
         return st.checkbox(**words, value=bool(value))
     if isinstance(one.default, int | float):

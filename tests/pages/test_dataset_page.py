@@ -230,6 +230,39 @@ def test_pictures_that_could_not_be_taken_are_shown_with_their_folder(open_page:
     assert "1 cell left out: the picture could not be used." in words(app)
 
 
+def test_what_is_kept_together_is_named(open_page: Open, annotated: Experiment, words: Words) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    box = next(s for s in app.selectbox if s.label == "Split by")
+    assert (box.options[0], box.options[-1]) == ("culture", "field")
+    box.set_value("fov_id").run()
+    said = words(app)
+    assert "2 · Split by field" in said
+    assert "A field is never split." in said
+    made = collect(Wanted([annotated.path], annotated.path), DatasetSettings(crop_px=48, group="fov_id"))
+    app = open_page("dataset", experiment=annotated.name, dataset=made.name)
+    assert app.tabs[1].label == "Fields"
+    assert "“field” knows the fraction of every field" in words(app)
+
+
+def test_the_look_at_the_crops_says_how_many_more_there_are(open_page: Open, annotated: Experiment, dataset: str, words: Words) -> None:
+    said = words(open_page("dataset", experiment=annotated.name, dataset="new"))
+    assert "; 15 more not shown." in said  # two of each class from each of four fields, of 23 cells that are not senescent
+    said = words(open_page("dataset", experiment=annotated.name, dataset=dataset))
+    assert "not shown" not in said
+    assert "All " in said
+
+
+def test_a_wrong_pattern_is_said_in_the_words_of_the_page(
+    open_page: Open, annotated: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: JobStore, click: Click, words: Words
+) -> None:
+    monkeypatch.setenv("SENESCOPE_ROOTS", str(tmp_path))
+    app = open_page("dataset", experiment=annotated.name)
+    app.text_input("elsewhere-folder").set_value(str(tmp_path))
+    app.text_input("elsewhere-only").set_value("(").run()
+    assert "Only files whose path matches: '(' is not a regular expression" in words(click(app, "Take over"))
+    assert not store.active()
+
+
 def test_a_split_made_elsewhere_is_checked(open_page: Open, annotated: Experiment, words: Words) -> None:
     app = open_page("dataset", experiment=annotated.name)
     table = b"File,Mask,Cell,Class\na.tif,a_seg.npy,1,0\na.tif,a_seg.npy,2,1\n"
