@@ -470,6 +470,13 @@ MANIFEST: Final[Mapping[str, str]] = {  # of a dataset: one row a crop; row i is
     "image": "str",  # image reference, as in the experiment's fields.csv; a file for imported crops
 }
 
+EXPORTED_CROPS: Final[Mapping[str, str]] = {  # manifest.csv beside exported pictures: one row a picture
+    **MANIFEST,
+    "file": "str",  # the picture, relative to the folder
+    "white": "Float64",  # largest value that the picture can have
+    "white_guessed": "boolean",  # True where the field's own file did not say its bit depth
+}
+
 BASELINES: Final[Mapping[str, str]] = {  # of an evaluation: what simple numbers reach
     "baseline": "str",
     "auc": "Float64",

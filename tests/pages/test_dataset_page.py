@@ -261,6 +261,11 @@ def test_a_wrong_pattern_is_said_in_the_words_of_the_page(
     app.text_input("elsewhere-only").set_value("(").run()
     assert "Only files whose path matches: '(' is not a regular expression" in words(click(app, "Take over"))
     assert not store.active()
+    app.selectbox("elsewhere-intensity").set_value("field")
+    app.text_input("elsewhere-only").set_value("human").run()
+    click(app, "Take over")
+    [job] = store.active()
+    assert (job.params["only"], job.params["settings"]["intensity"]) == ("human", "field")
 
 
 def test_a_split_made_elsewhere_is_checked(open_page: Open, annotated: Experiment, words: Words) -> None:

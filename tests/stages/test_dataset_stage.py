@@ -13,6 +13,7 @@ import pytest
 from core.__main__ import main
 from core.dataset import writing
 from core.dataset.crops import cut_crops, normalise, scale_intensity
+from core.dataset.folders import picture_of, white_of
 from core.errors import Cancelled, InputError
 from core.images import full_scale, grey, read, read_labels
 from core.report import read_csv, write_csv
@@ -23,7 +24,7 @@ from core.stages.crop_folders import export_folder, import_folder
 from core.stages.datasets import open_dataset
 from core.stages.simulating import simulate
 from core.stages.splitting import Wanted
-from core.tables import ANNOTATED_CELLS, FAILURES, typed
+from core.tables import ANNOTATED_CELLS, EXPORTED_CROPS, FAILURES, typed
 from core.workspace import Experiment, publish
 
 SMALL = DatasetSettings(crop_px=96)
@@ -414,6 +415,35 @@ def test_pictures_go_out_and_come_back(annotated: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(data.crops.batch(joined["index"]), back.crops.batch(joined["index_back"]), atol=1e-4)
     with pytest.raises(InputError, match="exists already"):
         export_folder(made, folder)
+
+
+def test_pictures_that_go_out_say_what_white_is(annotated: Path, tmp_path: Path) -> None:
+    from core.images import write_image
+
+    experiment = Experiment(annotated)
+    for reference in experiment.fields()["phase"]:  # 12 bits in a 16-bit file that does not say so; many a cell alone looks like 10 bits
+        path = experiment.resolve(reference)[0]
+        pixels = read(path).pixels.astype(float)
+        write_image(path, (pixels * (1500 / pixels.max())).astype(np.uint16), 0.65)
+    data = open_dataset(build(annotated))
+    folder = export_folder(data.path, tmp_path / "pictures")
+    assert set(read_csv(folder / "manifest.csv", EXPORTED_CROPS)["white"]) == {4095}
+    back = open_dataset(import_folder(folder, tmp_path / "back", DatasetSettings(crop_px=96)))
+    assert "do not say their bit depth" not in texts(data.path) + texts(back.path)
+    assert set(back.crops.index["full_scale"]) == {4095}
+    assert (back.crops.index["guessed"] == 1).all()
+    (folder / "manifest.csv").unlink()  # without it the pictures are asked, one by one
+    assert len(set(open_dataset(import_folder(folder, tmp_path / "alone", DatasetSettings(crop_px=96))).crops.index["full_scale"])) > 1
+
+
+@pytest.mark.parametrize("um", [0.0, 1.3])
+def test_white_of_a_picture_is_that_of_its_values(annotated: Path, um: float) -> None:
+    data = open_dataset(build(annotated, DatasetSettings(crop_px=96, pixel_size_um=um)))
+    for bits in (8, 16):
+        assert picture_of(data.crops, 0, bits).max() <= white_of(data.crops, 0, bits)
+    values, shown = data.crops.values(0)
+    inside = picture_of(data.crops, 0)[data.crops.mask(0)]
+    np.testing.assert_allclose(inside / white_of(data.crops, 0), values[shown], atol=1e-4)
 
 
 def picture_folder(root: Path, names: list[str]) -> Path:
