@@ -533,6 +533,14 @@ def test_other_folders_are_refused(tmp_path: Path, names: list[str], more: dict,
         import_folder(picture_folder(tmp_path / "pictures", names), tmp_path / "out", DatasetSettings(), **more)
 
 
+@pytest.mark.parametrize(
+    ("settings", "text"), [(DatasetSettings(controls=False), "leave negative controls out when"), (DatasetSettings(pixel_size_um=1), "pixel size")]
+)
+def test_wishes_that_ready_crops_cannot_fulfil_are_refused(tmp_path: Path, settings: DatasetSettings, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        import_folder(picture_folder(tmp_path / "pictures", ["0/1.png", "1/1.png"]), tmp_path / "out", settings)
+
+
 def test_the_command_line(annotated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main(["dataset", str(annotated), "--out", str(tmp_path / "out"), "--crop-size", "64", "--assign", "MSC1=test", "--export", str(tmp_path / "png")]) == 0
