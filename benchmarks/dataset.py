@@ -33,8 +33,9 @@ from core.images import read, write_image  # noqa: E402
 from core.report import write_csv  # noqa: E402
 from core.settings import DatasetSettings  # noqa: E402
 from core.stages.adding import import_labels  # noqa: E402
-from core.stages.collecting import Wanted, collect  # noqa: E402
+from core.stages.collecting import collect  # noqa: E402
 from core.stages.datasets import OpenDataset, open_dataset  # noqa: E402
+from core.stages.splitting import Wanted  # noqa: E402
 from core.tables import ANNOTATED_CELLS, typed  # noqa: E402
 from core.workspace import Experiment, create_experiment, publish  # noqa: E402
 

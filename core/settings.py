@@ -2,14 +2,15 @@
 so that a default, its bounds and its words are written once."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 EMBEDDED_SEGMENTER = "senescope-phase"
 EMBEDDED_CLASSIFIER = "demo-simulated"
+GROUP_WORDS: Final = {"sample": "culture", "fov_id": "field"}  # columns of the field table that biologists call otherwise
 
 
 def setting(default: Any, label: str, help: str = "", *, low: float | None = None, high: float | None = None, **more: Any) -> Any:
-    """One setting: default, words for the form, bounds. ``choices`` in ``more`` makes it a selection."""
+    """One setting: default, words for the form, bounds. ``choices`` in ``more`` makes it a selection, ``words`` say some of them otherwise."""
     return field(default=default, metadata={"label": label, "help": help, "low": low, "high": high, **more})
 
 
@@ -260,8 +261,9 @@ class DatasetSettings:
     group: str = setting(
         "sample",
         "Split by",
-        "Cells of one group are never divided: sample (culture), donor, passage, well, or, on the command line, any column of the field table.",
+        "Cells of one group are never divided: sample (culture), donor, passage, well, fov_id (field), or, on the command line, any column of the field table.",
         choices=("sample", "donor", "passage", "condition", "well", "experiment", "fov_id"),
+        words=GROUP_WORDS,
     )
     validation: float = setting(0.15, "Share for validation", "Of the cells; chooses the epoch and the threshold.", low=0, high=0.9)
     test: float = setting(0.15, "Share for test", "Of the cells; looked at once, at the end.", low=0, high=0.9)
@@ -278,3 +280,8 @@ class DatasetSettings:
         0.0, "Common pixel size (µm)", "Cells are rescaled to it; 0: not rescaled. The embedded classifier: 1.", low=0, high=100, option="pixel_size"
     )
     leave_out_fragile: bool = setting(False, "Leave out fragile cells", "Cells whose class changes within the error of the alignment.")
+    controls: bool = setting(
+        True,
+        "Use negative controls",
+        "Else fields whose role is “negative control” are left out: where they were not stained, the class says nothing.",
+    )

@@ -453,7 +453,7 @@ MANIFEST: Final[Mapping[str, str]] = {  # of a dataset: one row a crop; row i is
     "passage": "str",
     "condition": "str",
     "well": "str",
-    "group": "str",  # what the split keeps together: the value of the column that the settings name
+    "group": "str",  # what the split keeps together: the value of the column that the settings name, of fields as in cell_id
     "class": "Int64",  # 1 senescent, 0 not
     "split": "str",  # "train", "validation" or "test"
     "curated": "boolean",  # a person decided on the class
@@ -468,6 +468,13 @@ MANIFEST: Final[Mapping[str, str]] = {  # of a dataset: one row a crop; row i is
     "confluence": "Float64",  # of its field
     "pixel_size_um": "Float64",  # of its field
     "image": "str",  # image reference, as in the experiment's fields.csv; a file for imported crops
+}
+
+EXPORTED_CROPS: Final[Mapping[str, str]] = {  # manifest.csv beside exported pictures: one row a picture
+    **MANIFEST,
+    "file": "str",  # the picture, relative to the folder
+    "white": "Float64",  # largest value that the picture can have
+    "white_guessed": "boolean",  # True where the field's own file did not say its bit depth
 }
 
 BASELINES: Final[Mapping[str, str]] = {  # of an evaluation: what simple numbers reach

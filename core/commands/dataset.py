@@ -46,7 +46,8 @@ def run(given: argparse.Namespace) -> Path | None:
 
 
 def _collected(given: argparse.Namespace) -> Path:
-    from core.stages.collecting import Wanted, collect
+    from core.stages.collecting import collect
+    from core.stages.splitting import Wanted
     from core.workspace import experiment_path
 
     if not given.experiments or (given.out is None and len(given.experiments) > 1):

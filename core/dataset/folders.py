@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from core.dataset.packing import KINDS
 from core.dataset.split import NAMES, SPLITS
 from core.dataset.store import CropStore
 from core.errors import InputError
@@ -54,7 +55,7 @@ def class_numbers(folders: Sequence[str], positive: str = "") -> dict[str, int]:
         raise InputError(f"Crops from a folder: no class folder {positive!r}; there is {', '.join(names)}.")
     chosen = [positive] if positive else [n for n in names if n.lower() in POSITIVE]
     if len(chosen) != 1 and len(names) == 2:
-        raise InputError(f"Crops from a folder: which of {' and '.join(names)} is the senescent class? Name it (--positive).")
+        raise InputError(f"Crops from a folder: which of {' and '.join(names)} is the senescent class? Name its folder (on the command line --positive).")
     return {name: int(name in chosen) for name in names}
 
 
@@ -84,9 +85,21 @@ def picture_of(crops: CropStore, i: int, bits: int = 16) -> NDArray:
     grey, white = crops.grey(i), float(crops.index[i]["full_scale"])
     if grey.dtype != np.float32:
         return grey
-    camera = white >= 255 and white == int(white) and white <= 65535
-    values = np.rint(grey if camera else grey / np.float32(white) * 65535)
+    values = np.rint(grey if _of_camera(white) else grey / np.float32(white) * 65535)
     return np.clip(values, 0, 65535).astype(np.uint8 if white == 255 else np.uint16)
+
+
+def white_of(crops: CropStore, i: int, bits: int = 16) -> float:
+    """The value of white in ``picture_of(crops, i, bits)``, which its pixels alone do not say."""
+    if bits == 8:
+        return 255.0
+    row = crops.index[i]
+    white = float(row["full_scale"])
+    return white if KINDS[row["kind"]] != np.float32 or _of_camera(white) else 65535.0
+
+
+def _of_camera(white: float) -> bool:
+    return white >= 255 and white == int(white) and white <= 65535
 
 
 def png(picture: NDArray) -> bytes:

@@ -10,17 +10,20 @@ from core.dataset.leakage import EXAMPLES, confounding, near_duplicates, shared
 from core.dataset.numbers import class_counts
 from core.dataset.sentences import warnings_of
 from core.dataset.sizes import advised_crop_px, whole_shares
+from core.dataset.split import unit_of
+from core.settings import DatasetSettings
 
 
-def describe(manifest: pd.DataFrame, index: NDArray[np.void], left_out: dict[str, int], crop_px: int) -> dict[str, Any]:
+def describe(manifest: pd.DataFrame, index: NDArray[np.void], left_out: dict[str, int], crop_px: int, group: str = DatasetSettings.group) -> dict[str, Any]:
     """Counts, crop sizes, leakage, confounding, and the sentences that follow from them.
 
-    ``left_out`` counts cells by reason.
+    ``left_out`` counts cells by reason; ``group`` is the column that the split keeps together.
     """
     extent = manifest["extent_px"].to_numpy(dtype=float)
     fields = manifest[["experiment", "fov_id"]].drop_duplicates()
     in_test = manifest.loc[manifest["split"] == "test", ["experiment", "fov_id"]].drop_duplicates()
     report: dict[str, Any] = {
+        "unit": unit_of(group),
         "cells": len(manifest),
         "fields": len(fields),
         "fields_in_test": len(in_test),

@@ -4,9 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-from core.dataset.split import SPLITS
+from core.dataset.leakage import PREDICTORS
+from core.dataset.split import SPLITS, unit_of
+from core.settings import DatasetSettings
+from core.tables import ROLES
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+CONTROL = ROLES[1]  # the role of a field, and why its cells are left out
+WITHOUT_CONTROLS = "Leave out negative controls"  # on the page
 FEW = 20  # cells of a class in a set
 CONFOUNDED = 0.7
 CUT_OFF, NOISY = 0.05, 0.1
@@ -17,16 +22,16 @@ CLASSES = {0: "not senescent", 1: "senescent"}
 def warnings_of(manifest: pd.DataFrame, report: dict[str, Any]) -> list[dict[str, str]]:
     """What a user must know before training: [{"level": "error" | "warning" | "note", "text": ...}, ...], worst first.
 
-    ``report`` holds ``counts``, ``fields_in_test``, ``shared_fields``, ``shared_cultures``, ``near_duplicates``,
+    ``report`` holds ``unit``, ``counts``, ``fields_in_test``, ``shared_fields``, ``shared_cultures``, ``near_duplicates``,
     ``mixed_depths``, ``confounding`` and ``left_out``, as ``report.describe`` makes them.
     """
     found = [
-        *_balance(report["counts"]),
+        *_balance(report["counts"], report["unit"]),
         *_leaks(report),
-        *_lonely(manifest),
+        *_lonely(manifest, report["unit"]),
         *_cells(manifest),
         *_depths(report["mixed_depths"]),
-        *_confounded(report["confounding"]),
+        *_confounded(report["confounding"], report["unit"]),
         *_left_out(report),
     ]
     return _sorted(found)
@@ -34,7 +39,7 @@ def warnings_of(manifest: pd.DataFrame, report: dict[str, Any]) -> list[dict[str
 
 def split_sentences(check: dict[str, Any]) -> list[dict[str, str]]:
     """The same of a split that is known from its files alone (``original.check_split``)."""
-    found = [*_balance(check["counts"]), *_leaks({**check, "shared_cultures": [], "near_duplicates": {"pairs": 0}})]
+    found = [*_balance(check["counts"], unit_of(DatasetSettings.group)), *_leaks({**check, "shared_cultures": [], "near_duplicates": {"pairs": 0}})]
     if check["shared_cells"]:
         found.append((ERROR, f"{check['shared_cells']} cells stand in more than one set."))
     cells = ", ".join(f"{sum(n.values())} cells of {check['fields'][s]} fields in {NAMES[s]}" for s, n in check["counts"].items() if sum(n.values()))
@@ -46,7 +51,7 @@ def _sorted(found: list[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"level": level, "text": text} for level, text in sorted(found, key=lambda one: order.index(one[0]))]
 
 
-def _balance(counts: dict[str, dict[str, int]]) -> list[tuple[str, str]]:
+def _balance(counts: dict[str, dict[str, int]], unit: str) -> list[tuple[str, str]]:
     out = []
     for c in (0, 1):
         if not sum(counts[s][str(c)] for s in SPLITS):
@@ -55,22 +60,22 @@ def _balance(counts: dict[str, dict[str, int]]) -> list[tuple[str, str]]:
         return out
     for split in SPLITS:
         if not sum(counts[split].values()):
-            out.append((ERROR if split == "train" else WARNING, _empty(split)))
+            out.append((ERROR if split == "train" else WARNING, _empty(split, unit)))
             continue
         for c in (0, 1):
             n = counts[split][str(c)]
             if n == 0:
-                out.append((ERROR, f"The {NAMES[split]} set has no {CLASSES[c]} cell. Move a culture that has some, or annotate more."))
+                out.append((ERROR, f"The {NAMES[split]} set has no {CLASSES[c]} cell. Move a {unit} that has some, or annotate more."))
             elif n < FEW:
                 out.append((WARNING, f"The {NAMES[split]} set has only {n} {CLASSES[c]} cell{'s' * (n != 1)}; numbers that rest on so few are rough."))
     return out
 
 
-def _empty(split: str) -> str:
+def _empty(split: str, unit: str) -> str:
     if split == "train":
-        return "There is no culture to train on."
+        return f"There is no {unit} to train on."
     use = "to choose the best epoch and the threshold" if split == "validation" else "to test the finished classifier"
-    return f"There is no culture left {use}. Add cultures, or split by something finer."
+    return f"There is no {unit} left {use}. Add a {unit}, or split by something finer."
 
 
 def _leaks(report: dict[str, Any]) -> list[tuple[str, str]]:
@@ -100,17 +105,17 @@ def _several(n: int, noun: str) -> str:
     return f"{n} {noun} lies" if n == 1 else f"{n} {noun}s lie"
 
 
-def _lonely(manifest: pd.DataFrame) -> list[tuple[str, str]]:
-    """A culture that is the only one of its class: culture and class cannot be told apart."""
+def _lonely(manifest: pd.DataFrame, unit: str) -> list[tuple[str, str]]:
+    """A culture (or what else the split keeps together) that is the only one of its class: culture and class cannot be told apart."""
     out = []
     for c in (0, 1):
         groups = manifest.loc[manifest["class"] == c, "group"].unique()
         if len(groups) == 1 and manifest["group"].nunique() > 1:
-            out.append((WARNING, f"Every {CLASSES[c]} cell comes from one culture ({groups[0] or 'unnamed'}): the classifier may learn that culture instead."))
+            out.append((WARNING, f"Every {CLASSES[c]} cell comes from one {unit} ({groups[0] or 'unnamed'}): the classifier may learn that {unit} instead."))
     if set(manifest["group"]) == {""}:
-        out.append((WARNING, "Nobody knows which culture each cell comes from: cells of one culture may lie on both sides of the split."))
+        out.append((WARNING, f"Nobody knows which {unit} each cell comes from: cells of one {unit} may lie on both sides of the split."))
     elif manifest["group"].nunique() == 1:
-        out.append((WARNING, "All cells come from one culture: nothing can be said about how the classifier does on another one."))
+        out.append((WARNING, f"All cells come from one {unit}: nothing can be said about how the classifier does on another one."))
     return out
 
 
@@ -125,9 +130,10 @@ def _cells(manifest: pd.DataFrame) -> list[tuple[str, str]]:
         out.append((WARNING, f"{fragile:.0%} of the classes are fragile: they change within the error of the alignment of stain and phase (label noise)."))
     if border > 0.2:
         out.append((NOTE, f"{border:.0%} of the cells touch the border of their field and are incomplete."))
-    controls = int((manifest["role"] == "negative control").sum())
+    controls = int((manifest["role"] == CONTROL).sum())
     if controls:
-        out.append((WARNING, f"{controls} cells come from negative controls. If these were not stained, their class says nothing: leave them out."))
+        how = f"leave them out (“{WITHOUT_CONTROLS}”; on the command line --no-controls)"
+        out.append((WARNING, f"{controls} cells come from negative controls. If these were not stained, their class says nothing: {how}."))
     scales = manifest["pixel_size_um"].dropna()
     if len(scales) and not manifest["rescaled"].fillna(False).any() and scales.max() / max(scales.min(), 1e-9) > 1.1:
         out.append((WARNING, f"Pixel sizes differ ({scales.min():g} to {scales.max():g} µm) and cells are not brought to a common one."))
@@ -145,17 +151,17 @@ def _depths(mixed: dict[str, list[float]]) -> list[tuple[str, str]]:
     ]
 
 
-def _confounded(confounding: dict[str, dict[str, float | None]]) -> list[tuple[str, str]]:
+def _confounded(confounding: dict[str, dict[str, float | None]], unit: str) -> list[tuple[str, str]]:
     out = []
     for name, aucs in confounding.items():
         known = [(s, aucs[s]) for s in ("test", "validation", "train") if aucs[s] is not None]
         if known and (known[0][1] or 0) >= CONFOUNDED:
             split, auc = known[0]
-            out.append(
-                (WARNING, f"{name.capitalize()} alone tells the classes apart (AUC {auc:.2f} on {NAMES[split]}): a classifier must do better than that.")
-            )
+            who = (unit if PREDICTORS[name] == "group" else name).capitalize()
+            out.append((WARNING, f"{who} alone tells the classes apart (AUC {auc:.2f} on {NAMES[split]}): a classifier must do better than that."))
     return out
 
 
 def _left_out(report: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(NOTE, f"{n} cell{'s' * (n != 1)} left out: {reason}.") for reason, n in report["left_out"].items()]
+    hints = {CONTROL: f". To use them, take the tick off “{WITHOUT_CONTROLS}” (on the command line --controls)"}
+    return [(NOTE, f"{n} cell{'s' * (n != 1)} left out: {reason}{hints.get(reason, '')}.") for reason, n in report["left_out"].items()]

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.settings import GROUP_WORDS
 
 SPLITS: Final = ("train", "validation", "test")
 LEFT_OUT: Final = "left out"  # in an assignment by hand: the group is not used
@@ -24,6 +25,11 @@ NAMES: Final = {  # how others call them
     LEFT_OUT: LEFT_OUT,
     "leave out": LEFT_OUT,
 }
+
+
+def unit_of(group: str) -> str:
+    """What the split keeps together, in the words of the laboratory: the column ``group`` as "culture", "field", "donor"."""
+    return GROUP_WORDS.get(group, group)
 
 
 def propose_split(groups: pd.DataFrame, shares: tuple[float, float, float], seed: int, fixed: Mapping[str, str] | None = None) -> dict[str, str]:

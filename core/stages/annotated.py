@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.dataset.crops import Background, cut_crops, extents
+from core.dataset.sentences import CONTROL
 from core.errors import InputError
 from core.fields import FieldOfView, fields
 from core.images import grey, preview, read_labels
@@ -86,21 +87,25 @@ def _segmentation_of(annotation: Product) -> str:
     return str(named)
 
 
-def annotated_cells(found: Sequence[Source], group: str, leave_out_fragile: bool = False) -> pd.DataFrame:
+def annotated_cells(found: Sequence[Source], group: str, leave_out_fragile: bool = False, controls: bool = True) -> pd.DataFrame:
     """Every annotated cell: ``tables.ANNOTATED_CELLS`` with the field's metadata, and
 
     ``experiment``, ``cell_id``, ``group`` (text), ``image``, ``source`` (number of its Source) and ``reason``: "" for a cell to be
-    used, else why it is left out.
+    used, else why it is left out. ``controls``: whether cells of negative controls are used.
 
     Raises
     ------
     InputError
-        A class other than 0 and 1, a cell twice, no column ``group``, or no cell with a class.
+        A class other than 0 and 1, a cell twice, no column ``group``, no cell with a class, or none but those of controls that are left out.
     """
     table = pd.concat([_cells_of(one, number) for number, one in enumerate(found)], ignore_index=True)
     table["cell_id"] = _cell_ids(table)
     table["group"] = _groups(table, group)
     table["reason"] = _reasons(table, leave_out_fragile)
+    if not controls:
+        table.loc[(table["reason"] == "") & (table["role"] == CONTROL), "reason"] = CONTROL
+        if (table["reason"] == CONTROL).any() and not (table["reason"] == "").any():
+            raise InputError("Dataset: every cell with a class comes from a negative control, and these are left out. Use them, or annotate stained fields.")
     if not (table["reason"] == "").any():
         raise InputError(f"{found[0].annotation.path / 'cells.csv'}: no cell has a class, so there is nothing to learn from.")
     return table
@@ -125,15 +130,25 @@ def _cells_of(one: Source, number: int) -> pd.DataFrame:
 
 
 def _cell_ids(table: pd.DataFrame) -> pd.Series:
+    return field_names(table) + ":" + table["label"].astype(str)
+
+
+def field_names(table: pd.DataFrame) -> pd.Series:
+    """Of every cell its field: ``fov_id``, with the experiment before it where two experiments share the name."""
     shared = table.groupby("fov_id")["experiment"].transform("nunique") > 1
-    return (table["experiment"] + "/").where(shared, "") + table["fov_id"] + ":" + table["label"].astype(str)
+    return (table["experiment"] + "/").where(shared, "") + table["fov_id"]
 
 
 def _groups(table: pd.DataFrame, group: str) -> pd.Series:
     possible = group_columns(table)
     if group not in possible:
         raise InputError(f"Dataset: no column {group!r} to split by; the field table has {', '.join(possible)}.")
-    return table[group].astype(object).where(table[group].notna(), "").map(str)
+    return group_names(table, group)
+
+
+def group_names(table: pd.DataFrame, group: str) -> pd.Series:
+    """Of every cell the text that the split keeps together: the value of the column ``group``, of fields a unique name."""
+    return field_names(table) if group == "fov_id" else table[group].astype(object).where(table[group].notna(), "").map(str)
 
 
 def group_columns(table: pd.DataFrame) -> list[str]:

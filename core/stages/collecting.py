@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from core.dataset.numbers import PIXELS, class_counts, mean_intensities, train_statistics
-from core.dataset.original import splits_from
 from core.dataset.report import describe
 from core.dataset.sizes import advised_crop_px
-from core.dataset.split import LEFT_OUT, checked_assignment, checked_shares, group_counts, propose_split
+from core.dataset.split import LEFT_OUT, checked_shares, unit_of
 from core.dataset.store import INDEX, CropWriter, Scaling, scaling
 from core.errors import InputError
 from core.images import Picture, full_scale, grey, read_labels
@@ -21,26 +20,14 @@ from core.options import command, settings_from
 from core.progress import Progress, silent
 from core.report import write_csv
 from core.settings import DatasetSettings
-from core.stages.annotated import Source, annotated_cells, cell_extents, sources
+from core.stages.annotated import Source, annotated_cells, cell_extents, field_names, sources
 from core.stages.common import Failures, fail_if_all, read_phase
-from core.stages.original_files import read_sets
+from core.stages.splitting import UPSTREAM, Wanted, settle_split
 from core.tables import MANIFEST, typed
 from core.workspace import AlreadyPublished, Experiment, create_experiment, product_id, publish, write_json
 
 UNREADABLE = "its field could not be read"
-BY_HAND = "their culture was left out by hand"
 NOT_LISTED = "not in the files that give the split"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a dataset is made of, besides its settings."""
-
-    experiments: Sequence[Path]
-    out: Path
-    annotations: Sequence[str] = ()  # ids; of an experiment that none belongs to: the newest
-    assignment: Mapping[str, str] = field(default_factory=dict)  # group -> set, by hand
-    split_from: Sequence[str] = ()  # train, test and perhaps validation file of the original pipeline
 
 
 def run(params: dict[str, Any], progress: Progress) -> Path:
@@ -58,10 +45,10 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     """
     check_settings(settings)
     found = sources(wanted.experiments, wanted.annotations)
-    cells = annotated_cells(found, settings.group, settings.leave_out_fragile)
+    cells = annotated_cells(found, settings.group, settings.leave_out_fragile, settings.controls)
     home = home_of(wanted.out)
     cells["split"], assignment = settle_split(cells, wanted, settings, [home, *(one.experiment for one in found)])
-    for split, reason in ((LEFT_OUT, BY_HAND), ("", NOT_LISTED)):
+    for split, reason in ((LEFT_OUT, f"their {unit_of(settings.group)} was left out by hand"), ("", NOT_LISTED)):
         cells.loc[(cells["reason"] == "") & (cells["split"] == split), "reason"] = reason
     crop_px = settings.crop_px or advised_crop_px(cell_extents(found, cells, settings.pixel_size_um))
     chosen = replace(settings, crop_px=crop_px)
@@ -69,7 +56,7 @@ def collect(wanted: Wanted, settings: DatasetSettings, progress: Progress = sile
     identity = product_id(f"cells-{crop_px}px", {"settings": vars(chosen), "split": assignment, "sources": inputs})
     about: dict[str, Any] = {
         "command": dataset_command(wanted, settings),
-        "upstream": {f"annotation of {one.experiment.name}": one.annotation.id for one in found},
+        "upstream": {UPSTREAM + one.experiment.name: one.annotation.id for one in found},
         "models": {},
         "inputs": inputs,
     }
@@ -96,38 +83,7 @@ def home_of(out: Path) -> Experiment:
     return experiment if experiment.exists else create_experiment(out.absolute())
 
 
-def settle_split(cells: pd.DataFrame, wanted: Wanted, settings: DatasetSettings, homes: Sequence[Experiment]) -> tuple[pd.Series, dict[str, Any]]:
-    """The set of every cell ("" where it is not used), and the record of it: group -> set, or the files that say it."""
-    used = cells[cells["reason"] == ""]
-    splits = pd.Series("", index=cells.index, dtype=object)
-    if wanted.split_from:
-        if wanted.assignment:
-            raise InputError("Split: wanted either files that give it or cultures placed by hand, found both.")
-        splits[used.index] = splits_from(read_sets(wanted.split_from), used, settings.validation, settings.seed)
-        digest = pd.util.hash_pandas_object(splits, index=False).to_numpy()
-        return splits, {"files": [Path(name).name for name in wanted.split_from], "digest": int(digest.sum(dtype=np.uint64))}
-    groups = group_counts(used)
-    known = groups["group"].tolist()
-    fixed = {g: s for g, s in earlier_split(homes, settings).items() if g in known} | checked_assignment(wanted.assignment, known)
-    chosen = propose_split(groups, checked_shares(settings.validation, settings.test), settings.seed, fixed)
-    splits[used.index] = used["group"].map(chosen)
-    return splits, chosen
-
-
-def earlier_split(homes: Sequence[Experiment], settings: DatasetSettings) -> dict[str, str]:
-    """Where earlier datasets of these experiments, made with the same group, shares and seed, have put their groups; the newest counts."""
-    same = ("group", "seed", "validation", "test")
-    out: dict[str, str] = {}
-    products = {product.path: product for home in homes if home.exists for product in home.products("datasets")}
-    for product in sorted(products.values(), key=lambda p: p.created, reverse=True):
-        before = product.settings.get("settings", {})
-        split = before.get("split", {})
-        if all(isinstance(one, str) for one in split.values()) and all(before.get(name) == getattr(settings, name) for name in same):
-            out = split | out
-    return out
-
-
-def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: int) -> dict[str, Any]:
+def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: int, group: str) -> dict[str, Any]:
     """The report (``core.dataset.report.describe``) of a dataset before it is built, as far as it can be known then.
 
     ``extent`` as from ``cell_extents``; near-duplicates and intensities are known only when the cells are cut.
@@ -137,7 +93,7 @@ def foresee(cells: pd.DataFrame, splits: pd.Series, extent: pd.Series, crop_px: 
     index = np.zeros(len(rows), INDEX)
     index["thumb"] = 128
     left = cells.loc[cells["reason"] != "", "reason"].value_counts().to_dict()
-    return describe(typed(rows.drop(columns="pixel_size_um"), MANIFEST), index, left, crop_px)
+    return describe(typed(rows.drop(columns="pixel_size_um"), MANIFEST), index, left, crop_px, group)
 
 
 def _inputs(found: Sequence[Source], cells: pd.DataFrame) -> list[dict[str, Any]]:
@@ -190,7 +146,7 @@ class Maker:
         for done, ((number, fov_id), rows) in enumerate(fields):
             self.progress(0.95 * done / len(fields), 1.0, f"cutting the cells of {fov_id}")
             name = f"{done:06d}"
-            with self.failures.collecting(str(fov_id), rows["image"].iloc[0]):
+            with self.failures.collecting(field_names(used).loc[rows.index[0]], rows["image"].iloc[0]):
                 if writer.finished(name) is None:
                     self._cut_field(writer, name, self.found[int(number)], str(fov_id), rows["label"].to_numpy(dtype=np.int64))
                 names.append(name)
@@ -265,4 +221,4 @@ def write_dataset(folder: Path, manifest: pd.DataFrame, index: np.ndarray, setti
             "class_names": ["not senescent", "senescent"],
         },
     )
-    write_json(folder / "report.json", describe(manifest, index, dict(left_out), settings.crop_px))
+    write_json(folder / "report.json", describe(manifest, index, dict(left_out), settings.crop_px, settings.group))

@@ -2,35 +2,37 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from core.dataset.folders import CLASS_FOLDERS, SET_FOLDERS, Placed, cell_mask, class_numbers, file_name, picture_of, placed, png
+from core.dataset.folders import CLASS_FOLDERS, SET_FOLDERS, Placed, class_numbers, file_name, picture_of, placed, png, white_of
 from core.dataset.original import to_original
+from core.dataset.sentences import CLASSES
 from core.dataset.split import SPLITS, checked_shares, group_counts, propose_split, split_cells
-from core.dataset.store import CropWriter, Scaling, scaling
+from core.dataset.store import CropWriter
 from core.errors import InputError
-from core.images import IMAGE_SUFFIXES, full_scale, inspect, read
+from core.images import IMAGE_SUFFIXES
 from core.options import command
 from core.progress import Progress, silent
 from core.report import read_csv, write_csv
 from core.settings import DatasetSettings
-from core.stages.collecting import check_settings, home_of, manifest_of, raw_grey, write_dataset
-from core.stages.common import Failures, fail_if_all
+from core.stages.annotated import group_names
+from core.stages.collecting import check_settings, home_of, manifest_of, write_dataset
+from core.stages.common import Failures
+from core.stages.crop_pictures import largest, listed, lost, picture_in, take
 from core.stages.datasets import open_dataset
-from core.tables import MANIFEST
+from core.tables import EXPORTED_CROPS, typed
 from core.workspace import AlreadyPublished, file_errors, product_id, publish
 
 MANY = 256  # pictures at a time
 
 
 def export_folder(dataset: Path, target: Path, progress: Progress = silent, bits: int = 16) -> Path:
-    """Write ``target``/train|val|test/not_senescent|senescent/*.png, ``manifest.csv`` (with the column ``file``) and one
+    """Write ``target``/train|val|test/not_senescent|senescent/*.png, ``manifest.csv`` (EXPORTED_CROPS) and one
     file a set in the columns of the original pipeline; return ``target``. See ``folders.picture_of`` for the values.
 
     Raises
@@ -44,7 +46,7 @@ def export_folder(dataset: Path, target: Path, progress: Progress = silent, bits
     partial = target.with_name(target.name + ".partial")
     with file_errors(partial, "write"):
         shutil.rmtree(partial, ignore_errors=True)
-        files = []
+        files, whites = [], []
         for i, row in enumerate(data.manifest.to_dict("records")):
             if i % 50 == 0:
                 progress(i, len(data.manifest), "writing pictures")
@@ -52,7 +54,9 @@ def export_folder(dataset: Path, target: Path, progress: Progress = silent, bits
             (partial / file).parent.mkdir(parents=True, exist_ok=True)
             (partial / file).write_bytes(png(picture_of(data.crops, i, bits)))
             files.append(file)
-        write_csv(partial / "manifest.csv", data.manifest.assign(file=files))
+            whites.append(white_of(data.crops, i, bits))
+        more = {"file": files, "white": whites, "white_guessed": data.crops.index["guessed"] == 1}
+        write_csv(partial / "manifest.csv", typed(data.manifest.assign(**more), EXPORTED_CROPS))
         for split in SPLITS:
             write_csv(partial / f"{split}_set.csv", to_original(data.manifest, split))
         partial.rename(target)
@@ -73,14 +77,17 @@ def import_folder(folder: Path, out: Path, settings: DatasetSettings, only: str 
 
     The folder holds ``[train|val|test/]CLASS/[CULTURE/]picture``, or was written by ``export_folder``. Sets are those of the
     folders; where there is none for validation it is taken from training: whole cultures where they are known, else cell by cell.
-    Pictures are taken as they are, centred, without rescaling. ``only`` is a regular expression that the path must match.
+    Pictures are taken as they are, centred, without rescaling; one that cannot be used is listed in ``failures.csv``. ``only`` is a
+    regular expression that the path must match.
     """
     check_settings(settings)
     if settings.pixel_size_um:
         raise InputError("Crops from a folder: they are taken as they are; a common pixel size cannot be given.")
+    if not settings.controls:
+        raise InputError("Crops from a folder: they are taken as they are; leave negative controls out when the dataset is built, or choose files (--only).")
     cells = _listed(folder, only, positive)
     cells["split"], sets = _settled(cells, settings)
-    crop_px = settings.crop_px or _largest(folder, cells["image"])
+    crop_px = settings.crop_px or largest(folder, cells["image"])
     settings = replace(settings, crop_px=crop_px)
     seen = [(folder / name).stat() for name in cells["image"]]
     files = {"folder": folder.name, "files": len(cells), "bytes": sum(s.st_size for s in seen), "changed": max(s.st_mtime_ns for s in seen)}
@@ -99,10 +106,7 @@ def _listed(folder: Path, only: str, positive: str) -> pd.DataFrame:
     """One row a picture: image, split, class, and what the folder's own manifest.csv says of it."""
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder.")
-    try:
-        pattern = re.compile(only)
-    except re.error as error:
-        raise InputError(f"--only: {only!r} is not a regular expression: {error}.") from None
+    pattern = checked_pattern(only, "--only")
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(tuple(IMAGE_SUFFIXES)))
     places = {name: where for name in names if pattern.search(name) and (where := placed(name)) is not None}
     if not places:
@@ -110,18 +114,26 @@ def _listed(folder: Path, only: str, positive: str) -> pd.DataFrame:
     numbers = class_numbers([where.folder for where in places.values()], positive)
     table = pd.DataFrame([_row(folder, name, where, numbers) for name, where in places.items()])
     own = folder / "manifest.csv"
-    return _described(table, read_csv(own, {**MANIFEST, "file": "str"})) if own.is_file() else table
+    return _described(table, read_csv(own, EXPORTED_CROPS)) if own.is_file() else table
+
+
+def checked_pattern(only: str, name: str) -> re.Pattern[str]:
+    """The regular expression that paths must match; ``name`` is what the user knows it by."""
+    try:
+        return re.compile(only)
+    except re.error as error:
+        raise InputError(f"{name}: {only!r} is not a regular expression: {error}.") from None
 
 
 def _row(folder: Path, name: str, where: Placed, numbers: Mapping[str, int]) -> dict[str, Any]:
     stem = name.rsplit(".", 1)[0]
     row = {"image": name, "split": where.split, "class": numbers[where.folder], "sample": where.sample, "fov_id": stem, "cell_id": f"{stem}:1"}
-    return row | {"experiment": folder.name, "decision": "", "fragile": False, "label": 1}
+    return row | {"experiment": folder.name, "decision": "", "fragile": False, "label": 1, "white": pd.NA, "white_guessed": pd.NA}
 
 
 def _described(table: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     known = own.drop_duplicates("file").set_index("file")
-    for column in ("cell_id", "experiment", "fov_id", "label", "sample", "role", "passage", "condition", "well", "fragile"):
+    for column in ("cell_id", "experiment", "fov_id", "label", "sample", "role", "passage", "condition", "well", "fragile", "white", "white_guessed"):
         values = table["image"].map(known[column])
         table[column] = values.where(values.notna(), table.get(column, ""))
     return table
@@ -130,7 +142,7 @@ def _described(table: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
 def _settled(cells: pd.DataFrame, settings: DatasetSettings) -> tuple[pd.Series, dict[str, Any]]:
     """The set of every picture, and how it came about."""
     group = settings.group if settings.group in cells else "sample"
-    cells["group"] = cells[group].astype(str)
+    cells["group"] = group_names(cells, group)
     shares = checked_shares(settings.validation, settings.test)
     given = cells["split"] != ""
     if not given.any():
@@ -152,44 +164,36 @@ def _divided(cells: pd.DataFrame, shares: tuple[float, float, float], seed: int)
     return pd.Series(split_cells(cells["class"].to_numpy(), shares, seed, cells["image"].to_numpy()), index=cells.index, dtype=object)
 
 
-def _largest(folder: Path, names: Sequence[str] | pd.Series) -> int:
-    return max(max(inspect(folder / name).layouts[0].plane_shape[:2]) for name in names)
-
-
 def _build(folder: Path, cells: pd.DataFrame, settings: DatasetSettings, target: Path, progress: Progress) -> None:
     writer, failures = CropWriter(target / "crops", settings.crop_px, settings.background), Failures()  # type: ignore[arg-type]
     names = []
     for start in range(0, len(cells), MANY):
         progress(start, len(cells), "reading pictures")
         names.append(f"{start:08d}")
-        part = cells["image"].iloc[start : start + MANY]
-        if writer.finished(names[-1]) is None:
-            _take(writer, names[-1], folder, part, start, settings, failures)
-    fail_if_all(failures, len(cells), "read", folder)
+        part = listed(cells.iloc[start : start + MANY])
+        done = writer.finished(names[-1])
+        if done is None:
+            take(writer, names[-1], folder, part, start, settings, failures)
+        else:  # an interrupted import goes on: what could not be used is looked at again, to say why
+            again = [about for number, about in enumerate(part, start + 1) if number not in done["label"]]
+            for about in again:
+                with failures.collecting("", about.file):
+                    picture_in(folder, about, settings)
     index = writer.finish(names)
     rows = cells.iloc[index["label"] - 1].reset_index(drop=True)
+    _check_classes(folder, cells, rows, failures)
     left = {"the picture could not be used": len(cells) - len(rows)} if len(rows) < len(cells) else {}
     write_dataset(target, manifest_of(rows, index, settings), index, settings, left)
     write_csv(target / "failures.csv", failures.table())
 
 
-def _take(writer: CropWriter, name: str, folder: Path, part: pd.Series, start: int, settings: DatasetSettings, failures: Failures) -> None:
-    pictures: list[np.ndarray] = []
-    masks: list[np.ndarray] = []
-    hows: list[Scaling] = []
-    numbers: list[int] = []
-    for number, file in enumerate(part, start + 1):
-        with failures.collecting(str(file), file):
-            picture = read(folder / file)
-            grey = raw_grey(picture)
-            mask = cell_mask(grey, str(file), settings.background)
-            if not mask.any():
-                raise InputError(f"{file}: the picture is all black.")
-            hows.append(scaling(grey[mask], settings.intensity, full_scale(picture), picture.bits_guessed))  # type: ignore[arg-type]
-            pictures.append(grey)
-            masks.append(mask)
-            numbers.append(number)
-    writer.add_pictures(name, pictures, masks, hows, numbers)
+def _check_classes(folder: Path, cells: pd.DataFrame, rows: pd.DataFrame, failures: Failures) -> None:
+    """Some bad pictures are listed and left out; a whole class of them is an error, not a dataset of the other class."""
+    if rows.empty:
+        raise InputError(lost(folder, f"none of the {len(cells)} pictures", failures))
+    for number in sorted(set(cells["class"]) - set(rows["class"])):
+        n = int((cells["class"] == number).sum())
+        raise InputError(lost(folder, f"none of the {n} {CLASSES[number]} pictures", failures))
 
 
 def _command(folder: Path, out: Path, settings: DatasetSettings, only: str, positive: str) -> str:

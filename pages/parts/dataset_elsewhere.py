@@ -1,8 +1,9 @@
 """What was made elsewhere: crops in folders, and splits in the files of the original pipeline."""
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -10,10 +11,13 @@ from core.dataset.original import check_split, original_rows
 from core.dataset.sentences import split_sentences
 from core.errors import InputError
 from core.settings import DatasetSettings
+from core.stages.crop_folders import checked_pattern
 from core.stages.original_files import table_of_bytes
 from core.workspace import Experiment, allowed_path, allowed_roots
 from pages.parts.dataset_plan import show_warnings
 from pages.parts.job_panel import submit
+
+ONLY = "Only files whose path matches"
 
 
 def crops_from_elsewhere(experiment: Experiment) -> None:
@@ -25,19 +29,27 @@ def crops_from_elsewhere(experiment: Experiment) -> None:
             st.code(f"python -m core dataset --from-folder FOLDER --out {shlex.quote(experiment.name)} --crop-size 0", language="bash")
             return
         folder = st.text_input("Folder on this server", placeholder=str(allowed_roots()[0] / "crops"), key="elsewhere-folder")
-        left, right = st.columns(2)
+        left, middle, right = st.columns(3)
         positive = left.text_input("Folder of the senescent class", placeholder="senescent", key="elsewhere-positive")
-        only = right.text_input("Only files whose path matches", help="A regular expression; empty: all.", key="elsewhere-only")
+        intensity = right.selectbox(**_intensity(), key="elsewhere-intensity")
+        only = middle.text_input(ONLY, help="A regular expression; empty: all.", key="elsewhere-only")
         if st.button("Take over", disabled=not folder, icon=":material/drive_folder_upload:"):
             try:
                 path = allowed_path(folder)
+                checked_pattern(only, ONLY)
             except InputError as problem:
                 st.error(str(problem), icon=":material/error:")
                 return
-            settings = asdict(DatasetSettings(crop_px=0))
+            settings = asdict(DatasetSettings(crop_px=0, intensity=intensity))
             params = {"folder": str(path), "out": str(experiment.path), "settings": settings, "only": only, "positive": positive}
             submit("import_crops", params, str(experiment.path))
             st.rerun()
+
+
+def _intensity() -> dict[str, Any]:
+    """How grey values become intensities, in the words of the settings."""
+    about = next(one for one in fields(DatasetSettings) if one.name == "intensity").metadata
+    return {"label": about["label"], "options": list(about["choices"]), "help": about["help"]}
 
 
 def split_from_elsewhere() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.dataset.split import LEFT_OUT, SPLITS, group_counts
-from core.report.words import count
+from core.dataset.sentences import CONTROL, WITHOUT_CONTROLS
+from core.dataset.split import SPLITS
+from core.report.words import count, grouped
 from core.settings import DatasetSettings
 from core.stages.annotated import Source, annotated_cells, cell_extents, sample_crops, sources
-from core.stages.collecting import Wanted, check_settings, foresee, settle_split
+from core.stages.collecting import check_settings, foresee
+from core.stages.splitting import Wanted, settle_split
 from core.workspace import Experiment, list_experiments
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
 from pages.parts.words import product_words
@@ -52,7 +54,7 @@ def choose_annotations(home: Experiment) -> list[tuple[Path, str]]:
     """Experiments and, where one has several annotations, which of them."""
     known = annotated_experiments()
     picked = st.multiselect(
-        "Annotated experiments", known, default=[home.name] if home.name in known else [], key=f"dataset-sources-{home.name}", persist_state="page"
+        "Annotated experiments", known, default=[home.name] if home.name in known else [], key=f"dataset-sources-{home.name}", persist_state="session"
     )
     chosen = []
     for name in picked:
@@ -60,8 +62,8 @@ def choose_annotations(home: Experiment) -> list[tuple[Path, str]]:
         products = {p.id: p for p in one.products("annotations")}
         id = next(iter(products))
         if len(products) > 1:
-            words = {key: product_words(product) for key, product in products.items()}
-            id = st.selectbox(f"Annotation of {name}", list(words), format_func=words.__getitem__, key=f"dataset-annotation-{name}") or id
+            words, key = {name: product_words(product) for name, product in products.items()}, f"dataset-annotation-{name}"
+            id = st.selectbox(f"Annotation of {name}", list(words), format_func=words.__getitem__, key=key, persist_state="session") or id
         chosen.append((one.path, id))
     return chosen
 
@@ -70,55 +72,35 @@ def read_plan(chosen: list[tuple[Path, str]], settings: DatasetSettings) -> Plan
     """The cells of the chosen annotations, read once as long as nothing changes."""
     check_settings(settings)
     changed = tuple((path / "fields.csv").stat().st_mtime_ns for path, _ in chosen)
-    found, cells = _read(tuple(chosen), settings.group, settings.leave_out_fragile, changed)
+    found, cells = _read(tuple(chosen), settings.group, settings.leave_out_fragile, settings.controls, changed)
     return Plan(tuple(found), cells)
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the annotations …")
-def _read(chosen: tuple[tuple[Path, str], ...], group: str, fragile: bool, changed: tuple[int, ...]) -> tuple[list[Source], pd.DataFrame]:
+def _read(chosen: tuple[tuple[Path, str], ...], group: str, fragile: bool, controls: bool, changed: tuple[int, ...]) -> tuple[list[Source], pd.DataFrame]:
     found = sources([path for path, _ in chosen], [id for _, id in chosen])
-    return found, annotated_cells(found, group, fragile)
+    return found, annotated_cells(found, group, fragile, controls)
 
 
 @st.cache_data(max_entries=8, show_spinner="Measuring the cells …", hash_funcs={Plan: lambda plan: plan.identity})
-def _extents(plan: Plan, pixel_size_um: float, group: str, fragile: bool) -> pd.Series:
+def _extents(plan: Plan, pixel_size_um: float, group: str, fragile: bool, controls: bool) -> pd.Series:
     return cell_extents(plan.found, plan.cells, pixel_size_um)
 
 
 @st.cache_data(max_entries=8, show_spinner="Cutting some crops …", hash_funcs={Plan: lambda plan: plan.identity})
-def _samples(plan: Plan, crop_px: int, background: str, group: str, culture: str) -> Any:
-    cells = plan.cells if culture == EVERY else plan.cells[cultures(plan.cells) == culture]
-    return sample_crops(plan.found, cells, crop_px, background)  # type: ignore[arg-type]
+def _samples(plan: Plan, crop_px: int, background: str, group: str, culture: str, controls: bool) -> Any:
+    return sample_crops(plan.found, of_culture(plan.cells, culture), crop_px, background)  # type: ignore[arg-type]
 
 
-def edit_split(plan: Plan, settings: DatasetSettings, home: Experiment) -> dict[str, str]:
-    """The proposed set of every culture, to be changed in the table; what differs from the proposal."""
-    wanted = Wanted(plan.paths, home.path)
-    _, proposed = settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])
-    counts = group_counts(plan.cells[plan.cells["reason"] == ""])
-    table = counts.assign(set=counts["group"].map(proposed))[["group", "set", "n_0", "n_1", "senescent_fraction"]].merge(
-        _also(plan, settings.group), on="group"
-    )
-    config = {
-        "group": st.column_config.TextColumn(settings.group.capitalize(), disabled=True),
-        "set": st.column_config.SelectboxColumn("Set", options=[*SPLITS, LEFT_OUT], required=True),
-        "n_0": st.column_config.NumberColumn("Not senescent", disabled=True),
-        "n_1": st.column_config.NumberColumn("Senescent", disabled=True),
-        "senescent_fraction": st.column_config.NumberColumn("Share", format="percent", disabled=True, help="Of senescent cells."),
-        **{name: st.column_config.TextColumn(name.capitalize(), disabled=True) for name in ("sample", "passage", "condition", "experiment")},
-    }
-    key = (
-        f"dataset-split-{home.name}-{settings.group}-{settings.seed}-{settings.validation}-{settings.test}-{'-'.join(one.annotation.id for one in plan.found)}"
-    )
-    edited = st.data_editor(table, hide_index=True, column_config=config, key=key, width="stretch")
-    return {g: s for g, s in zip(edited["group"], edited["set"], strict=True) if s != proposed[g]}
-
-
-def _also(plan: Plan, group: str) -> pd.DataFrame:
-    """What else is known of the cells of each group, e.g. the passages of a culture; only what tells groups apart."""
-    used = plan.cells[plan.cells["reason"] == ""]
-    columns = [c for c in ("sample", "passage", "condition", "experiment") if c != group and used[c].nunique() > 1]
-    return used.groupby("group", sort=False)[columns].agg(lambda values: ", ".join(sorted(set(values)))).reset_index()
+def choose_controls(chosen: list[tuple[Path, str]], settings: DatasetSettings, home: Experiment, used: bool) -> DatasetSettings:
+    """A tick to leave out the cells of negative controls, offered where there are any."""
+    cells = read_plan(chosen, settings).cells
+    n = int(((cells["reason"] == "") & (cells["role"] == CONTROL)).sum())
+    if not n:
+        return settings
+    why = f"{count(n, 'cell')}. Where controls were not stained, nobody knows the class of their cells. Other fields of their cultures stay."
+    out = st.checkbox(WITHOUT_CONTROLS, not used, help=why, key=f"dataset-controls-{home.name}-{used}", persist_state="session")
+    return replace(settings, controls=not out)
 
 
 def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignment: Mapping[str, str]) -> pd.Series:
@@ -126,9 +108,9 @@ def splits_of(plan: Plan, settings: DatasetSettings, home: Experiment, assignmen
     return settle_split(plan.cells, wanted, settings, [home, *(one.experiment for one in plan.found)])[0]
 
 
-def choose_crop_size(plan: Plan, settings: DatasetSettings) -> tuple[DatasetSettings, pd.Series]:
+def choose_crop_size(plan: Plan, settings: DatasetSettings, home: Experiment) -> tuple[DatasetSettings, pd.Series]:
     """The curve of whole cells against crop size, and the size; returns the settings with it, and the cells' sizes."""
-    extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile)
+    extent = _extents(plan, settings.pixel_size_um, settings.group, settings.leave_out_fragile, settings.controls)
     about = next(one for one in fields(DatasetSettings) if one.name == "crop_px").metadata
     crop_px = st.number_input(
         about["label"],
@@ -137,8 +119,8 @@ def choose_crop_size(plan: Plan, settings: DatasetSettings) -> tuple[DatasetSett
         settings.crop_px,
         step=32,
         help=about["help"],
-        key=f"dataset-crop-px-{settings.crop_px}",
-        persist_state="page",
+        key=f"dataset-crop-px-{home.name}-{settings.crop_px}",
+        persist_state="session",
     )
     st.plotly_chart(crop_size_chart(extent.to_numpy(), crop_px), config={"displayModeBar": False})
     return replace(settings, crop_px=crop_px), extent
@@ -148,14 +130,25 @@ def show_samples(plan: Plan, settings: DatasetSettings, crop_px: int) -> None:
     """Some crops of both classes, of all cultures or of one line and passage."""
     used = plan.cells[plan.cells["reason"] == ""]
     culture = choose_culture(used, "dataset-samples")
-    crops = _samples(plan, crop_px, settings.background, settings.group, culture)
+    crops = _samples(plan, crop_px, settings.background, settings.group, culture, settings.controls)
     for column, c in zip(st.columns(2, gap="medium"), (1, 0), strict=True):
         with column:
             st.markdown("**Senescent**" if c else "**Not senescent**")
             if crops[c]:
                 st.image(contact_sheet(crops[c]), width="stretch", alt=f"Crops of {'senescent' if c else 'other'} cells")
+                st.caption(how_many(len(crops[c]), of_culture(used, culture), c))
             else:
                 st.caption("No cell of this class.")
+
+
+def of_culture(cells: pd.DataFrame, culture: str) -> pd.DataFrame:
+    return cells if culture == EVERY else cells[cultures(cells) == culture]
+
+
+def how_many(shown: int, cells: pd.DataFrame, c: int) -> str:
+    """How many cells of class ``c`` are on the sheet, and how many more there are."""
+    more = int((cells["class"] == c).sum()) - shown
+    return f"{count(shown, 'cell')}; {grouped(more)} more not shown." if more else f"All {count(shown, 'cell')}."
 
 
 def choose_culture(cells: pd.DataFrame, key: str) -> str:
@@ -178,8 +171,8 @@ def show_warnings(found: list[dict[str, str]]) -> None:
             show("\n".join(f"- {text}" for text in texts) if len(texts) > 1 else texts[0], icon=ICONS[level])
 
 
-def forecast(plan: Plan, splits: pd.Series, extent: pd.Series, crop_px: int) -> dict[str, Any]:
-    return foresee(plan.cells, splits, extent, crop_px)
+def forecast(plan: Plan, splits: pd.Series, extent: pd.Series, crop_px: int, group: str) -> dict[str, Any]:
+    return foresee(plan.cells, splits, extent, crop_px, group)
 
 
 def show_counts(counts: Mapping[str, Mapping[str, int]]) -> None:

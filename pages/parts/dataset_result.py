@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.dataset.folders import picture_of
-from core.dataset.split import SPLITS
+from core.dataset.split import SPLITS, unit_of
 from core.report import csv_bytes, zip_product
 from core.report.words import count
 from core.stages.crop_folders import export_folder
@@ -17,7 +17,7 @@ from core.stages.datasets import open_dataset
 from core.workspace import Experiment, Product
 from pages.parts import address
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
-from pages.parts.dataset_plan import EVERY, SETS, choose_culture, cultures, show_counts, show_warnings
+from pages.parts.dataset_plan import SETS, choose_culture, how_many, of_culture, show_counts, show_warnings
 from pages.parts.failures import show_failures
 from pages.parts.results import how_made
 
@@ -38,16 +38,17 @@ def show_dataset(experiment: Experiment, product: Product) -> None:
         )
         if (address.PAGES / "train.py").is_file() and st.button("Train on this dataset", type="primary", icon=":material/play_arrow:"):
             address.open_page("train", experiment=experiment.name, dataset=product.id)
-    names = ["Crops", "Cultures", "Crop size", "Leakage and confounding", "Left out", "How it was made"]
+    unit = unit_of(product.settings["settings"]["group"])
+    names = ["Crops", f"{unit.capitalize()}s", "Crop size", "Leakage and confounding", "Left out", "How it was made"]
     crops, groups, sizes, leaks, missing, made = st.tabs(names)
     with crops:
         gallery(product.path)
     with groups:
-        st.dataframe(groups_table(report["groups"]), hide_index=True, width="stretch")
+        st.dataframe(groups_table(report["groups"], unit), hide_index=True, width="stretch")
     with sizes:
         st.plotly_chart(crop_size_chart(data.manifest["extent_px"].to_numpy(dtype=float), data.statistics["crop_px"]), config={"displayModeBar": False})
     with leaks:
-        show_leakage(report)
+        show_leakage(report, unit)
     with missing:
         left_out(report, product.path)
     with made:
@@ -77,6 +78,8 @@ def gallery(path: Path) -> None:
                 st.caption("No cell of this class in this set.")
             else:
                 st.image(sheets[c], width="stretch", alt=f"Crops of {'senescent' if c else 'other'} cells")
+                rows = of_culture(rows_of(path, str(split)), culture)
+                st.caption(how_many(min(SHOWN, int((rows["class"] == c).sum())), rows, c))
     st.caption("As the classifier sees them: normalised with the mean and the standard deviation of the training cells.")
 
 
@@ -89,7 +92,7 @@ def rows_of(path: Path, split: str) -> pd.DataFrame:
 @st.cache_data(max_entries=32, show_spinner=False)
 def drawn(path: Path, split: str, culture: str, draw: int) -> dict[int, Any]:
     data, rows, out = open_dataset(path), rows_of(path, split), {}
-    rows = rows if culture == EVERY else rows[cultures(rows) == culture]
+    rows = of_culture(rows, culture)
     for c in (0, 1):
         some = rows[rows["class"] == c]
         some = some.sample(min(SHOWN, len(some)), random_state=draw)
@@ -97,14 +100,14 @@ def drawn(path: Path, split: str, culture: str, draw: int) -> dict[int, Any]:
     return out
 
 
-def groups_table(groups: list[dict[str, Any]]) -> pd.DataFrame:
-    """Culture, set, cells of each class."""
+def groups_table(groups: list[dict[str, Any]], unit: str) -> pd.DataFrame:
+    """Culture (or what else was kept together), set, cells of each class."""
     table = pd.DataFrame(groups)
     table["split"] = table["split"].map(SETS)
-    return table.rename(columns={"group": "Culture", "split": "Set", "n_0": "Not senescent", "n_1": "Senescent"})
+    return table.rename(columns={"group": unit.capitalize(), "split": "Set", "n_0": "Not senescent", "n_1": "Senescent"})
 
 
-def show_leakage(report: dict[str, Any]) -> None:
+def show_leakage(report: dict[str, Any], unit: str) -> None:
     """Fields, cultures and crops on both sides; what tells the classes apart without a look at the cell."""
     twins = report["near_duplicates"]
     checks = {
@@ -117,10 +120,10 @@ def show_leakage(report: dict[str, Any]) -> None:
     if twins["examples"]:
         st.dataframe(pd.DataFrame(twins["examples"], columns=["One", "Other", "Correlation"]), hide_index=True)
     st.markdown("**Area under the ROC curve of predictors that do not look at the cell** (0.5 is chance)")
-    table = pd.DataFrame(report["confounding"]).T.rename(columns=SETS)
+    table = pd.DataFrame(report["confounding"]).T.rename(columns=SETS, index={"culture": unit})
     shown = {name: st.column_config.NumberColumn(format="%.2f") for name in SETS.values()}
     st.dataframe(table.rename_axis("It knows only").reset_index(), hide_index=True, width="content", column_config=shown)
-    st.caption("A classifier is worth something where it does clearly better than these on the test set. “culture” knows the fraction of every culture.")
+    st.caption(f"A classifier is worth something where it does clearly better than these on the test set. “{unit}” knows the fraction of every {unit}.")
 
 
 def left_out(report: dict[str, Any], path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from pages.parts.choose import choose_model
+
+Kept = Literal["page", "session"]
 
 
 def settings_form(
@@ -16,11 +18,13 @@ def settings_form(
     columns: int = 3,
     expanded: bool = False,
     fixed: Mapping[str, Any] | None = None,
+    kept: Kept = "page",
 ) -> list[Any]:
     """Show one widget a setting of the dataclasses ``kinds`` (title -> class) and return what is chosen, one instance each.
 
     Settings that name a model come first, side by side, with what to know of the model; the others follow folded up.
-    ``start`` replaces defaults, e.g. by the settings of an earlier run; ``fixed`` are values that the page asks for itself.
+    ``start`` replaces defaults, e.g. by the settings of an earlier run; ``fixed`` are values that the page asks for itself;
+    ``kept="session"``: what is chosen is still there when the user comes back from another page.
     """
     start, values = start or {}, dict(fixed or {})
     every = [one for kind in kinds.values() for one in fields(kind)]
@@ -32,7 +36,7 @@ def settings_form(
         for title, kind in kinds.items():
             if len(kinds) > 1:
                 st.markdown(f"**{title}**")
-            _grid([one for one in fields(kind) if one.name not in values], columns, key, start, values)
+            _grid([one for one in fields(kind) if one.name not in values], columns, key, start, values, kept)
     return [kind(**{one.name: values[one.name] for one in fields(kind)}) for kind in kinds.values()]
 
 
@@ -43,18 +47,18 @@ def settings_grid(kind: type, key: str, start: Mapping[str, Any] | None = None, 
     return kind(**values)
 
 
-def _grid(some: list[Field], columns: int, key: str, start: Mapping[str, Any], values: dict[str, Any]) -> None:
+def _grid(some: list[Field], columns: int, key: str, start: Mapping[str, Any], values: dict[str, Any], kept: Kept = "page") -> None:
     for first in range(0, len(some), columns):
         for one, column in zip(some[first : first + columns], st.columns(columns, vertical_alignment="bottom"), strict=False):
             with column:
-                values[one.name] = _widget(one, f"{key}-{one.name}", start.get(one.name, one.default))
+                values[one.name] = _widget(one, f"{key}-{one.name}", start.get(one.name, one.default), kept)
 
 
-def _widget(one: Field, key: str, value: Any) -> Any:
-    words: dict[str, Any] = {"label": one.metadata["label"], "help": one.metadata["help"] or None, "key": key, "persist_state": "page"}
+def _widget(one: Field, key: str, value: Any, kept: Kept) -> Any:
+    words: dict[str, Any] = {"label": one.metadata["label"], "help": one.metadata["help"] or None, "key": key, "persist_state": kept}
     if one.metadata.get("choices"):
-        choices = list(one.metadata["choices"])
-        return st.selectbox(**words, options=choices, index=choices.index(value) if value in choices else 0)
+        choices, called = list(one.metadata["choices"]), one.metadata.get("words", {})
+        return st.selectbox(**words, options=choices, index=choices.index(value) if value in choices else 0, format_func=lambda c: called.get(c, c))
     if isinstance(one.default, bool):
         return st.checkbox(**words, value=bool(value))
     if isinstance(one.default, int | float):

@@ -87,6 +87,16 @@ def test_a_culture_that_is_the_class_is_named(manifest: Make) -> None:
     assert "Every senescent cell comes from one culture (old)" in levels(report, "warning")
 
 
+def test_what_is_kept_together_is_named(manifest: Make) -> None:
+    classes = [0] * 30 + [1] * 30
+    table = manifest(**{"class": classes, "group": ["control"] * 30 + ["irradiated"] * 30})
+    found = levels(describe(table, plain(60), {}, 32, "condition"), "warning")
+    assert "Condition alone tells the classes apart" in found
+    assert "Every senescent cell comes from one condition (irradiated): the classifier may learn that condition instead" in found
+    assert "There is no condition left to choose the best epoch" in found
+    assert "There is no field left to choose the best epoch" in levels(describe(table, plain(60), {}, 32, "fov_id"), "warning")
+
+
 @pytest.mark.parametrize(
     ("columns", "level", "text"),
     [

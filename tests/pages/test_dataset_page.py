@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.fields import table_of
@@ -13,7 +16,9 @@ from core.images import write_image, write_labels
 from core.jobs import JobStore
 from core.report import write_csv
 from core.settings import DatasetSettings
-from core.stages.collecting import Wanted, collect
+from core.stages.collecting import collect
+from core.stages.crop_folders import import_folder
+from core.stages.splitting import Wanted
 from core.tables import ANNOTATED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS, typed
 from core.workspace import Experiment, create_experiment, publish
 
@@ -104,6 +109,84 @@ def test_the_job_of_the_page_builds_the_dataset(open_page: Open, annotated: Expe
     assert [p.path for p in annotated.products("datasets")] == [Path(made)]
 
 
+@pytest.fixture
+def edit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+    """``edit(app, MSC3="test")`` changes sets in the table as a user does and says which sets it shows then; AppTest cannot type there."""
+
+    def change(app: AppTest, **sets: str) -> dict[str, str]:
+        pending, shown = [sets] if sets else [], {}
+
+        def editor(table: pd.DataFrame, *, key: str, on_change: Callable[..., None], args: tuple[Any, ...], **_: object) -> None:
+            if pending:
+                rows = {name: row for row, name in enumerate(table["group"])}
+                st.session_state[key] = {"edited_rows": {rows[name]: {"set": new} for name, new in pending.pop().items()}}
+                on_change(*args)
+            shown.update(zip(table["group"], table["set"], strict=True))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("streamlit.data_editor", editor)
+            app.run()
+            assert not app.run().exception
+        return shown
+
+    return change
+
+
+def test_sets_placed_by_hand_stay_when_an_experiment_is_added(open_page: Open, annotated: Experiment, store: JobStore, click: Click, edit: Any) -> None:
+    second = Experiment(Path(copytree(annotated.path, annotated.path.parent / "second")))
+    collect(Wanted([second.path], second.path, assignment=dict.fromkeys(("MSC2", "MSC3", "MSC4"), "train") | {"MSC1": "validation"}), DatasetSettings())
+    app = open_page("dataset", experiment=annotated.name)
+    before = edit(app)
+    after = edit(app, MSC3="left out")
+    assert after == before | {"MSC3": "left out"}  # what was not touched has not moved
+    next(m for m in app.multiselect if m.label == "Annotated experiments").set_value([annotated.name, "second"])
+    assert edit(app) == after
+    click(app, "Build the dataset")
+    [job] = store.active()
+    assert job.params["assignment"] == after
+
+
+def test_fields_placed_by_hand_are_known_by_their_experiment(open_page: Open, annotated: Experiment, edit: Any) -> None:
+    copytree(annotated.path, annotated.path.parent / "second")
+    app = open_page("dataset", experiment=annotated.name)
+    next(s for s in app.selectbox if s.label == "Split by").set_value("fov_id")
+    field = annotated.fields()["fov_id"].iloc[0]
+    before = edit(app, **{field: "left out"})
+    next(m for m in app.multiselect if m.label == "Annotated experiments").set_value([annotated.name, "second"])
+    after = edit(app)
+    assert len(after) == 8
+    assert {f"stained/{name}": split for name, split in before.items()}.items() <= after.items()
+    assert after[f"second/{field}"] != "left out"
+
+
+def test_what_was_decided_is_there_after_a_look_at_another_page(open_page: Open, annotated: Experiment, click: Click, edit: Any) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    before = edit(app)
+    next(n for n in app.number_input if n.label == "Crop size (px)").set_value(320)
+    next(s for s in app.selectbox if s.label == "Around the cell").set_value("kept")
+    edit(app, MSC3="left out")
+    for page in ("threshold", "dataset"):
+        app.switch_page(f"../{page}.py").run()
+    assert edit(app) == before | {"MSC3": "left out"}
+    assert next(n for n in app.number_input if n.label == "Crop size (px)").value == 320
+    assert next(s for s in app.selectbox if s.label == "Around the cell").value == "kept"
+    click(app, "Back to the proposed sets")
+    assert edit(app) == before
+
+
+def test_negative_controls_are_left_out_with_one_tick(open_page: Open, annotated: Experiment, store: JobStore, click: Click, words: Words) -> None:
+    assert not [c for c in open_page("dataset", experiment=annotated.name).checkbox if "controls" in c.label]  # there are none
+    table = annotated.fields()
+    annotated.save_fields(table.assign(role=["sample"] * 3 + ["negative control"]))
+    app = open_page("dataset", experiment=annotated.name)
+    assert "9 cells come from negative controls" in words(app)
+    next(c for c in app.checkbox if c.label == "Leave out negative controls").check().run()
+    assert "9 cells left out: negative control. To use them, take the tick off" in words(app)
+    assert "--no-controls" in app.code[0].value
+    click(app, "Build the dataset of 26 cells")
+    assert store.active()[0].params["settings"]["controls"] is False
+
+
 def test_wrong_shares_are_said_in_words(open_page: Open, annotated: Experiment, words: Words) -> None:
     app = open_page("dataset", experiment=annotated.name)
     for label in ("Share for validation", "Share for test"):
@@ -133,6 +216,56 @@ def test_pictures_can_be_downloaded(annotated: Experiment, dataset: str) -> None
 
     with ZipFile(pictures(annotated.path / "datasets" / dataset)) as archive:
         assert sum(name.endswith(".png") for name in archive.namelist()) == 35
+
+
+def test_pictures_that_could_not_be_taken_are_shown_with_their_folder(open_page: Open, annotated: Experiment, tmp_path: Path, words: Words) -> None:
+    rng, folder = np.random.default_rng(0), tmp_path / "crops"
+    for name in [f"{split}/{c}/{i}.tif" for split in ("train", "val", "test") for c in "01" for i in range(3)]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(folder / name, rng.integers(1, 255, (24, 24)).astype(np.uint8))
+    (folder / "val" / "1" / "0.tif").write_text("junk", encoding="utf-8")
+    made = import_folder(folder, annotated.path, DatasetSettings(crop_px=0))
+    app = open_page("dataset", experiment=annotated.name, dataset=made.name)
+    assert app.table[-1].value["File"].tolist() == ["val/1/0.tif"]
+    assert "1 cell left out: the picture could not be used." in words(app)
+
+
+def test_what_is_kept_together_is_named(open_page: Open, annotated: Experiment, words: Words) -> None:
+    app = open_page("dataset", experiment=annotated.name)
+    box = next(s for s in app.selectbox if s.label == "Split by")
+    assert (box.options[0], box.options[-1]) == ("culture", "field")
+    box.set_value("fov_id").run()
+    said = words(app)
+    assert "2 · Split by field" in said
+    assert "A field is never split." in said
+    made = collect(Wanted([annotated.path], annotated.path), DatasetSettings(crop_px=48, group="fov_id"))
+    app = open_page("dataset", experiment=annotated.name, dataset=made.name)
+    assert app.tabs[1].label == "Fields"
+    assert "“field” knows the fraction of every field" in words(app)
+
+
+def test_the_look_at_the_crops_says_how_many_more_there_are(open_page: Open, annotated: Experiment, dataset: str, words: Words) -> None:
+    said = words(open_page("dataset", experiment=annotated.name, dataset="new"))
+    assert "; 15 more not shown." in said  # two of each class from each of four fields, of 23 cells that are not senescent
+    said = words(open_page("dataset", experiment=annotated.name, dataset=dataset))
+    assert "not shown" not in said
+    assert "All " in said
+
+
+def test_a_wrong_pattern_is_said_in_the_words_of_the_page(
+    open_page: Open, annotated: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: JobStore, click: Click, words: Words
+) -> None:
+    monkeypatch.setenv("SENESCOPE_ROOTS", str(tmp_path))
+    app = open_page("dataset", experiment=annotated.name)
+    app.text_input("elsewhere-folder").set_value(str(tmp_path))
+    app.text_input("elsewhere-only").set_value("(").run()
+    assert "Only files whose path matches: '(' is not a regular expression" in words(click(app, "Take over"))
+    assert not store.active()
+    app.selectbox("elsewhere-intensity").set_value("field")
+    app.text_input("elsewhere-only").set_value("human").run()
+    click(app, "Take over")
+    [job] = store.active()
+    assert (job.params["only"], job.params["settings"]["intensity"]) == ("human", "field")
 
 
 def test_a_split_made_elsewhere_is_checked(open_page: Open, annotated: Experiment, words: Words) -> None:

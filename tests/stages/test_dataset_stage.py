@@ -13,16 +13,18 @@ import pytest
 from core.__main__ import main
 from core.dataset import writing
 from core.dataset.crops import cut_crops, normalise, scale_intensity
+from core.dataset.folders import picture_of, white_of
 from core.errors import Cancelled, InputError
 from core.images import full_scale, grey, read, read_labels
 from core.report import read_csv, write_csv
 from core.settings import DatasetSettings, SimulateSettings
 from core.stages.adding import import_labels
-from core.stages.collecting import Wanted, collect
+from core.stages.collecting import collect
 from core.stages.crop_folders import export_folder, import_folder
 from core.stages.datasets import open_dataset
 from core.stages.simulating import simulate
-from core.tables import ANNOTATED_CELLS, typed
+from core.stages.splitting import Wanted
+from core.tables import ANNOTATED_CELLS, EXPORTED_CROPS, FAILURES, typed
 from core.workspace import Experiment, publish
 
 SMALL = DatasetSettings(crop_px=96)
@@ -152,6 +154,54 @@ def test_cultures_of_one_name_stay_together_and_cells_stay_apart(annotated: Path
     assert manifest["cell_id"].is_unique
     assert manifest["cell_id"].str.startswith(("six/", "twin/")).all()
     assert (manifest.groupby("sample")["split"].nunique() == 1).all()
+
+
+def test_negative_controls_can_be_left_out(annotated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = Experiment(annotated).fields()
+    table.loc[table["sample"] == "MSC6", "role"] = "sample"
+    twice = table.assign(sample=table["sample"].where(table["sample"] != "MSC5", "MSC6"))  # a stained field and a control of one culture
+    twice.loc[table["sample"] == "MSC5", "role"] = "negative control"
+    Experiment(annotated).save_fields(twice)
+    kept = build(annotated)
+    n = int((open_dataset(kept).manifest["role"] == "negative control").sum())
+    assert f"warning: {n} cells come from negative controls" in texts(kept)
+    assert "leave them out (“Leave out negative controls”; on the command line --no-controls)" in texts(kept)
+    assert main(["dataset", str(annotated), "--crop-size", "96", "--no-controls"]) == 0
+    made = Path(capsys.readouterr().out.splitlines()[-1])
+    rows = open_dataset(made).manifest
+    assert set(rows["role"]) == {"sample"}
+    assert "MSC6" in set(rows["sample"])  # its stained field stays
+    assert f"note: {n} cells left out: negative control. To use them, take the tick off" in texts(made)
+    Experiment(annotated).save_fields(twice.assign(role="negative control"))
+    with pytest.raises(InputError, match="every cell with a class comes from a negative control"):
+        build(annotated, DatasetSettings(crop_px=96, controls=False))
+
+
+def test_fields_of_one_name_in_two_experiments_are_two_fields_and_keep_their_sets(annotated: Path, tmp_path: Path) -> None:
+    by_field = DatasetSettings(crop_px=64, group="fov_id")
+    first = open_dataset(build(annotated, by_field, assignment={"MSC1_P2_A1_f01": "test", "MSC2_P8_A2_f01": "left out"})).manifest
+    assert set(first["group"]) == set(first["fov_id"])  # one experiment: plain names
+    twin = Path(copytree(annotated, tmp_path / "twin", ignore=lambda *_: ["datasets"]))
+    data = open_dataset(collect(Wanted([annotated, twin], annotated, assignment={"twin/MSC1_P2_A1_f01": "train"}), by_field))
+    both = data.manifest
+    assert both["group"].nunique() == both.groupby(["experiment", "fov_id"]).ngroups == 11
+    sets = dict(zip(both["group"], both["split"], strict=True))
+    assert (sets["six/MSC1_P2_A1_f01"], sets["twin/MSC1_P2_A1_f01"]) == ("test", "train")
+    assert "six/MSC2_P8_A2_f01" not in sets
+    assert data.report["shared_fields"] == []
+    again = open_dataset(build(annotated, DatasetSettings(crop_px=80, group="fov_id"))).manifest
+    for later in (both, again):
+        merged = first.merge(later, on=["experiment", "fov_id", "label"])
+        assert len(merged) == len(first)
+        assert (merged["split_x"] == merged["split_y"]).all()
+
+
+def test_two_experiments_with_the_same_names_and_no_image_give_no_dataset(annotated: Path, tmp_path: Path) -> None:
+    twin = Path(copytree(annotated, tmp_path / "twin"))
+    for file in [p for path in (annotated, twin) for p in (path / "images").glob("*_phase.tif")]:
+        file.unlink()
+    with pytest.raises(InputError, match="none of the 12 fields"):
+        collect(Wanted([annotated, twin], annotated), SMALL)
 
 
 def test_the_same_field_twice_across_sets_is_found(annotated: Path, tmp_path: Path) -> None:
@@ -367,6 +417,35 @@ def test_pictures_go_out_and_come_back(annotated: Path, tmp_path: Path) -> None:
         export_folder(made, folder)
 
 
+def test_pictures_that_go_out_say_what_white_is(annotated: Path, tmp_path: Path) -> None:
+    from core.images import write_image
+
+    experiment = Experiment(annotated)
+    for reference in experiment.fields()["phase"]:  # 12 bits in a 16-bit file that does not say so; many a cell alone looks like 10 bits
+        path = experiment.resolve(reference)[0]
+        pixels = read(path).pixels.astype(float)
+        write_image(path, (pixels * (1500 / pixels.max())).astype(np.uint16), 0.65)
+    data = open_dataset(build(annotated))
+    folder = export_folder(data.path, tmp_path / "pictures")
+    assert set(read_csv(folder / "manifest.csv", EXPORTED_CROPS)["white"]) == {4095}
+    back = open_dataset(import_folder(folder, tmp_path / "back", DatasetSettings(crop_px=96)))
+    assert "do not say their bit depth" not in texts(data.path) + texts(back.path)
+    assert set(back.crops.index["full_scale"]) == {4095}
+    assert (back.crops.index["guessed"] == 1).all()
+    (folder / "manifest.csv").unlink()  # without it the pictures are asked, one by one
+    assert len(set(open_dataset(import_folder(folder, tmp_path / "alone", DatasetSettings(crop_px=96))).crops.index["full_scale"])) > 1
+
+
+@pytest.mark.parametrize("um", [0.0, 1.3])
+def test_white_of_a_picture_is_that_of_its_values(annotated: Path, um: float) -> None:
+    data = open_dataset(build(annotated, DatasetSettings(crop_px=96, pixel_size_um=um)))
+    for bits in (8, 16):
+        assert picture_of(data.crops, 0, bits).max() <= white_of(data.crops, 0, bits)
+    values, shown = data.crops.values(0)
+    inside = picture_of(data.crops, 0)[data.crops.mask(0)]
+    np.testing.assert_allclose(inside / white_of(data.crops, 0), values[shown], atol=1e-4)
+
+
 def picture_folder(root: Path, names: list[str]) -> Path:
     from PIL import Image
 
@@ -401,9 +480,41 @@ def test_a_black_or_broken_picture_is_left_out(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path / "pictures", [f"{s}/{c}/{i}.png" for s in ("train", "val", "test") for c in "01" for i in range(3)])
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "train" / "0" / "black.png")
     (folder / "train" / "1" / "text.png").write_text("no picture", encoding="utf-8")
-    made = import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=32))
+    made = import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=0))
     assert len(open_dataset(made).manifest) == 18
+    assert open_dataset(made).statistics["crop_px"] == 24
+    failures = read_csv(made / "failures.csv", FAILURES)
+    assert failures["file"].tolist() == ["train/0/black.png", "train/1/text.png"]
+    assert failures["error"].iloc[0] == "train/0/black.png: the picture is all black."
+    assert failures["error"].iloc[1].startswith("train/1/text.png: ")
     assert json.loads((made / "report.json").read_text(encoding="utf-8"))["left_out"] == {"the picture could not be used": 2}
+
+
+@pytest.mark.parametrize(("bad", "text"), [("01", "none of the 8 pictures could be used"), ("1", "none of the 4 senescent pictures could be used")])
+@pytest.mark.parametrize("crop_px", [0, 32])
+def test_an_import_that_loses_a_class_is_refused(tmp_path: Path, bad: str, text: str, crop_px: int) -> None:
+    folder = picture_folder(tmp_path / "pictures", [f"{c}/{i}.png" for c in "01" for i in range(4)])
+    for c in bad:
+        for file in (folder / c).iterdir():
+            file.write_text("junk", encoding="utf-8")
+    with pytest.raises(InputError, match=text) as said:
+        import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=crop_px))
+    assert f"{bad[0]}/0.png: " in str(said.value)
+
+
+def test_an_interrupted_import_still_lists_what_could_not_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = picture_folder(tmp_path / "pictures", [f"{c}/{i}.png" for c in "01" for i in range(20)])
+    (folder / "0" / "0.png").write_text("junk", encoding="utf-8")
+    monkeypatch.setattr("core.stages.crop_folders.MANY", 10)
+
+    def progress(done: float, total: float, item: str) -> None:
+        if done == 20:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=32), progress=progress)
+    made = import_folder(folder, tmp_path / "out", DatasetSettings(crop_px=32))
+    assert read_csv(made / "failures.csv", FAILURES)["file"].tolist() == ["0/0.png"]
 
 
 @pytest.mark.parametrize(
@@ -420,6 +531,14 @@ def test_a_black_or_broken_picture_is_left_out(tmp_path: Path) -> None:
 def test_other_folders_are_refused(tmp_path: Path, names: list[str], more: dict, text: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(InputError, match=text):
         import_folder(picture_folder(tmp_path / "pictures", names), tmp_path / "out", DatasetSettings(), **more)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"), [(DatasetSettings(controls=False), "leave negative controls out when"), (DatasetSettings(pixel_size_um=1), "pixel size")]
+)
+def test_wishes_that_ready_crops_cannot_fulfil_are_refused(tmp_path: Path, settings: DatasetSettings, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        import_folder(picture_folder(tmp_path / "pictures", ["0/1.png", "1/1.png"]), tmp_path / "out", settings)
 
 
 def test_the_command_line(annotated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
