@@ -58,7 +58,7 @@ def _widget(one: Field, key: str, value: Any, kept: Kept) -> Any:
     words: dict[str, Any] = {"label": one.metadata["label"], "help": one.metadata["help"] or None, "key": key, "persist_state": kept}
     if one.metadata.get("choices"):
         choices, called = list(one.metadata["choices"]), one.metadata.get("words", {})
-        return st.selectbox(**words, options=choices, index=choices.index(value) if value in choices else 0, format_func=lambda c: called.get(c, c))
+        return st.selectbox(**words, options=choices, index=choices.index(value) if value in choices else 0, format_func=lambda c: str(called.get(c, c)))
     if isinstance(one.default, bool):
         return st.checkbox(**words, value=bool(value))
     if isinstance(one.default, int | float):

@@ -17,6 +17,7 @@ class Every:
     number: int = setting(3, "Number", low=0, high=9)
     share: float = setting(0.5, "Share", low=0, high=1)
     text: str = setting("t", "Text")
+    counted: int = setting(2, "Counted", choices=(1, 2))  # choices need not be text
 
 
 def form(kinds: str) -> AppTest:
