@@ -1,6 +1,7 @@
 """Models: what is in the library, what can be downloaded, import from a file."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from core.models import Model, add_model, list_models, remove_model, verify_mode
 from pages.parts import address
 from pages.parts.choose import choose
 from pages.parts.job_panel import current_job, job_panel, submit
+from pages.parts.setting_aside import offer_set_aside, tell_set_aside
 
 KINDS = {"segmenter": "Outlines cells", "classifier": "Scores cells"}
 SOURCES = {"embedded": "comes with the app", "zoo": "Cellpose zoo", "library": "this workspace", "file": "file"}
@@ -24,8 +26,7 @@ def page() -> None:
         address.write(job=None, model=job.params["name"])
     elif job:
         job_panel(job)
-    if removed := st.session_state.pop("model-removed", None):
-        st.success(removed, icon=":material/check:")
+    tell_set_aside()
     models = {model.name: model for model in list_models()}
     card, imported = st.tabs(["Library", "Import from a file"])
     with card:
@@ -71,7 +72,8 @@ def show(model: Model, busy: bool) -> None:
         with st.container(horizontal=True):
             verify = st.button("Verify", icon=":material/verified:", help="Compares the file with its recorded hash")
             if model.source != "embedded":
-                offer_removal(model)
+                words = "It is then no longer offered. Results made with it stay as they are, and its files are kept in a folder beside the library."
+                offer_set_aside("Remove", model.name, words, partial(remove_model, model.name), f"{model.name} is removed.", "model")
         if verify:
             problems = verify_model(model.name)
             for problem in problems:
@@ -83,21 +85,6 @@ def show(model: Model, busy: bool) -> None:
             st.markdown(model.card.removeprefix(f"# {model.name}"))
             if model.gallery:
                 st.image(str(model.gallery))
-
-
-def offer_removal(model: Model) -> None:
-    with st.popover("Remove", icon=":material/delete:"):
-        st.markdown("It is then no longer offered. Results made with it stay as they are, and its files are kept in a folder beside the library.")
-        if not st.button(f"Remove {model.name}"):
-            return
-        try:
-            place = remove_model(model.name)
-        except InputError as problem:
-            st.error(str(problem), icon=":material/error:")
-            return
-    st.session_state["model-removed"] = f"{model.name} is removed. Its files are in `{place}`."
-    address.write(model=None)
-    st.rerun()
 
 
 def import_form() -> None:

@@ -64,21 +64,28 @@ def seen(judged: pd.DataFrame, card: Mapping[str, Any], nameless: str) -> dict[s
 
 def trained_on(found: Seen) -> str:
     """The warning; "" where the judged cells are of cultures that it did not learn from."""
-    if not found.n_cells:
-        return ""
-    return (
+    return _if_any(
+        found,
         f"This model learned from {_names(found.cultures)} ({_share(found)} of cultures that it was trained on): "
-        f"the numbers here are too good. Judge it on cultures it never saw.{_elsewhere(found)}"
+        f"the numbers here are too good. Judge it on cultures it never saw.{_elsewhere(found)}",
     )
 
 
 def chosen_by(found: Seen) -> str:
     """The milder note on cultures that only chose the model's epoch and threshold; "" where there are none."""
-    if not found.n_cells:
-        return ""
-    return (
+    return _if_any(
+        found,
         f"The best epoch and the threshold of this model were chosen on {_names(found.cultures)} ({_share(found)} of these cultures): "
-        f"the numbers here may be a little too good.{_elsewhere(found)}"
+        f"the numbers here may be a little too good.{_elsewhere(found)}",
+    )
+
+
+def threshold_on_known(found: Seen) -> str:
+    """A note where the cells that the threshold is chosen on are of cultures that the model was trained on; "" where they are not."""
+    return _if_any(
+        found,
+        f"The threshold was chosen on {_names(found.cultures)}, which the model learned from ({found.n_cells} of the {found.n_judged} validation cells): "
+        "there it is surer than on new cultures, and the threshold may not suit these.",
     )
 
 
@@ -88,18 +95,12 @@ def in_words(record: Mapping[str, Any]) -> str:
     return f"cells of {said[0]}; best epoch and threshold chosen on {said[1]}"
 
 
-def threshold_on_known(found: Seen) -> str:
-    """A note where the cells that the threshold is chosen on are of cultures that the model was trained on; "" where they are not."""
-    if not found.n_cells:
-        return ""
-    return (
-        f"The threshold was chosen on {_names(found.cultures)}, which the model learned from ({found.n_cells} of the {found.n_judged} validation cells): "
-        "there it is surer than on new cultures, and the threshold may not suit these."
-    )
-
-
 def _cultures(record: Mapping[str, Any] | None, use: str) -> Iterable[tuple[str, str]]:
     return ((one["experiment"], one["sample"]) for one in (record or {}).get(use, ()))
+
+
+def _if_any(found: Seen, text: str) -> str:
+    return text if found.n_cells else ""
 
 
 def _names(cultures: tuple[str, ...]) -> str:

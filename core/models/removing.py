@@ -1,13 +1,12 @@
 """Take a model out of the library; its files are kept."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from core.errors import InputError
 from core.models.library import EMBEDDED, library_folder, list_models
 from core.models.model import DESCRIPTION
-from core.workspace import file_errors
+from core.workspace import set_aside
 
 REMOVED: Final = ".removed"  # a folder of the library
 
@@ -34,8 +33,4 @@ def remove_model(name: str) -> Path:
     if name not in found:
         own = ", ".join(model.name for model in list_models() if model.source != "embedded" and model.path) or "none"
         raise InputError(f"There is no model named {name!r} that could be removed. Imported or downloaded: {own}.")
-    place = library_folder() / REMOVED / f"{name} {datetime.now():%Y-%m-%d %H.%M.%S.%f}"
-    with file_errors(found[name], "move"):
-        place.parent.mkdir(exist_ok=True)
-        found[name].rename(place)
-    return place
+    return set_aside(found[name], REMOVED)

@@ -1,6 +1,5 @@
 """Train: a dataset in, a run out: its history epoch by epoch, and the classifier of its best epoch."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from core.settings import TrainSettings
 from core.stages.datasets import OpenDataset, open_dataset
 from core.stages.training_run import BEST, OUTCOME, STATE, STOP, Run
 from core.stages.training_start import find_start, is_simulated
-from core.workspace import AlreadyPublished, Experiment, Product, file_errors, product_id, publish, read_json, write_atomic
+from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, set_aside, write_atomic
 from core.workspace.experiment import LOCKS
 from core.workspace.layout import PARTIAL, checked_name
 from core.workspace.locks import hold
@@ -100,14 +99,10 @@ def discard(experiment: Experiment, run_id: str) -> Path:
         There is no such unfinished run, or it is being trained now.
     """
     folder = _partial(experiment, run_id)
-    place = folder.parent / DISCARDED / f"{run_id} {datetime.now():%Y-%m-%d %H.%M.%S.%f}"
     with hold(experiment.path / LOCKS / f"runs-{run_id}.lock") as held:
         if not held:
             raise InputError(f"{run_id}: this training is under way. Cancel it before you discard it.")
-        with file_errors(folder, "move"):
-            place.parent.mkdir(exist_ok=True)
-            folder.rename(place)
-    return place
+        return set_aside(folder, DISCARDED)
 
 
 def stop_early(experiment: Experiment, run_id: str) -> None:

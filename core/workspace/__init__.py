@@ -7,7 +7,7 @@ from core.workspace.fingerprint import fingerprint, plain, product_id, slug
 from core.workspace.json_lines import JsonLines
 from core.workspace.layout import KINDS, REPOSITORY, allowed_path, allowed_roots, checked_name, experiment_path, named_experiment, workspace_root
 from core.workspace.locks import FileLock, hold
-from core.workspace.publishing import AlreadyPublished, Partial, publish, versions
+from core.workspace.publishing import AlreadyPublished, Partial, publish, set_aside, versions
 
 __all__ = [
     "KINDS",
@@ -38,6 +38,7 @@ __all__ = [
     "publish",
     "read_json",
     "same_bytes",
+    "set_aside",
     "slug",
     "versions",
     "workspace_root",

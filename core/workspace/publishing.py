@@ -40,6 +40,16 @@ class Partial:
     resumed: bool
 
 
+def set_aside(folder: Path, hidden: str) -> Path:
+    """Move a folder into the folder ``hidden`` beside it, under its name and the time; nothing is deleted. Returns where it is now."""
+    name = folder.name.removesuffix(PARTIAL)
+    place = folder.parent / hidden / f"{name} {datetime.now():%Y-%m-%d %H.%M.%S.%f}"
+    with file_errors(folder, "move"):
+        place.parent.mkdir(exist_ok=True)
+        patiently(lambda: folder.rename(place))
+    return place
+
+
 def versions() -> dict[str, str]:
     """Versions of what a result depends on, without importing it; "" where not installed."""
     found = {"senescope": core.__version__, "python": platform.python_version()}

@@ -16,6 +16,7 @@ from core.stages.annotated import Source, annotated_cells, cell_extents, sample_
 from core.stages.collecting import check_settings, foresee
 from core.stages.splitting import Wanted, settle_split
 from core.workspace import Experiment, list_experiments
+from pages.parts.charts import show_chart
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
 from pages.parts.words import product_words
 
@@ -122,7 +123,7 @@ def choose_crop_size(plan: Plan, settings: DatasetSettings, home: Experiment) ->
         key=f"dataset-crop-px-{home.name}-{settings.crop_px}",
         persist_state="session",
     )
-    st.plotly_chart(crop_size_chart(extent.to_numpy(), crop_px), config={"displayModeBar": False})
+    show_chart(crop_size_chart(extent.to_numpy(), crop_px))
     return replace(settings, crop_px=crop_px), extent
 
 

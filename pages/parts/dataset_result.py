@@ -16,6 +16,7 @@ from core.stages.crop_folders import export_folder
 from core.stages.datasets import open_dataset
 from core.workspace import Experiment, Product
 from pages.parts import address
+from pages.parts.charts import show_chart
 from pages.parts.dataset_pictures import contact_sheet, crop_size_chart
 from pages.parts.dataset_plan import SETS, choose_culture, how_many, of_culture, show_counts, show_warnings
 from pages.parts.failures import show_failures
@@ -46,7 +47,7 @@ def show_dataset(experiment: Experiment, product: Product) -> None:
     with groups:
         st.dataframe(groups_table(report["groups"], unit), hide_index=True, width="stretch")
     with sizes:
-        st.plotly_chart(crop_size_chart(data.manifest["extent_px"].to_numpy(dtype=float), data.statistics["crop_px"]), config={"displayModeBar": False})
+        show_chart(crop_size_chart(data.manifest["extent_px"].to_numpy(dtype=float), data.statistics["crop_px"]))
     with leaks:
         show_leakage(report, unit)
     with missing:

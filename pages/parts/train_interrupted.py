@@ -1,5 +1,6 @@
 """Trainings that were begun and not finished: go on, keep what they have, or give them up."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -8,17 +9,15 @@ from core.errors import InputError
 from core.stages.training import begun, discard, epochs_done, stop_early, unfinished
 from core.stages.training_start import IMAGENET, SCRATCH
 from core.workspace import Experiment
-from pages.parts import address
 from pages.parts.job_panel import submit
+from pages.parts.setting_aside import offer_set_aside, tell_set_aside
 
 STARTS = {SCRATCH: "random weights", IMAGENET: "ImageNet weights"}
-_GONE = "training-discarded"
 
 
 def interrupted(experiment: Experiment) -> None:
     """The box of the unfinished trainings; nothing where there are none."""
-    if gone := st.session_state.pop(_GONE, None):
-        st.success(gone, icon=":material/check:")
+    tell_set_aside()
     names = unfinished(experiment)
     if not names:
         return
@@ -47,24 +46,11 @@ def _offer(experiment: Experiment, name: str, sound: bool) -> None:
     with st.container(horizontal=True):
         resume = st.button("Resume", type="primary", icon=":material/play_arrow:", disabled=not sound)
         finish = st.button("Keep its best epoch", icon=":material/check:", disabled=not keeps, help="Ends the training here.")
-        _offer_discarding(experiment, name)
+        words = "The training is then no longer offered. Its files are kept in a hidden folder beside the runs."
+        told = f"The interrupted training {name} is discarded."
+        offer_set_aside("Discard", "this training", words, partial(discard, experiment, name), told, "job")  # how its job ended is of no more interest
     if finish:
         stop_early(experiment, name)
     if resume or finish:
         submit("train", {"experiment": str(experiment.path), "resume": name}, str(experiment.path))
         st.rerun()
-
-
-def _offer_discarding(experiment: Experiment, name: str) -> None:
-    with st.popover("Discard", icon=":material/delete:"):
-        st.markdown("The training is then no longer offered. Its files are kept in a hidden folder beside the runs.")
-        if not st.button("Discard this training"):
-            return
-        try:
-            place = discard(experiment, name)
-        except InputError as problem:
-            st.error(str(problem), icon=":material/error:")
-            return
-    st.session_state[_GONE] = f"The interrupted training {name} is discarded. Its files are in `{place}`."
-    address.write(job=None)  # how it ended is of no more interest
-    st.rerun()

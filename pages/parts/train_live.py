@@ -12,6 +12,7 @@ from core.report.run_figures import SERIES, best_row, run_curve
 from core.stages.training import stop_early, unfinished
 from core.tables import TRAINING_HISTORY
 from core.workspace import Experiment, read_json
+from pages.parts.charts import show_chart
 from pages.parts.job_panel import job_store
 from pages.parts.train_examples import show_examples
 from pages.parts.words import duration
@@ -55,7 +56,8 @@ def show_numbers(history: pd.DataFrame, epochs: int) -> None:
 
 def show_curves(histories: dict[str, pd.DataFrame], epochs: int, key: str) -> None:
     for column, chart in zip(st.columns(len(SERIES)), SERIES, strict=True):
-        column.plotly_chart(run_curve(chart, histories, epochs), key=f"{key}-{chart}", config={"displayModeBar": False})
+        with column:
+            show_chart(run_curve(chart, histories, epochs), f"{key}-{chart}")
 
 
 def _stop(experiment: Experiment, folder: Path) -> None:

@@ -13,6 +13,7 @@ from core.options import command
 from core.report.words import count
 from core.settings import NETWORKS, TrainSettings
 from core.stages.training_pace import known_pace
+from core.stages.training_start import IMAGENET, SCRATCH
 from core.workspace import Experiment, allowed_path, allowed_roots, read_json
 from pages.parts import address
 from pages.parts.choose import FROM_FILE, choose
@@ -23,7 +24,6 @@ from pages.parts.train_choices import first_choices
 from pages.parts.train_imagenet import have_imagenet
 from pages.parts.words import duration, product_words
 
-SCRATCH, IMAGENET = "scratch", "imagenet"
 STARTS = {SCRATCH: "Nothing: random weights", IMAGENET: "ImageNet: weights that know photographs", FROM_FILE: FROM_FILE}
 SPEED = {"efficientnet-b0": "B0, quick", "efficientnet-b4": "B4, usual", "efficientnet-b7": "B7, slow"}
 

@@ -17,6 +17,7 @@ from core.stages.corrected import MODEL, ORIGINS, TRAIN, Material, material, ori
 from core.tables import TUNING_HISTORY
 from core.workspace import Experiment, Product
 from pages.parts import address
+from pages.parts.charts import show_chart
 from pages.parts.choose import NEW, choose, settings_like
 from pages.parts.job_panel import current_job, job_panel, job_store, submit
 from pages.parts.settings_form import settings_form
@@ -118,7 +119,7 @@ def _live(experiment: Experiment, job: Job) -> None:
                 st.caption("The loss appears here after the first epoch.")
             return
         epochs = int(job.params["settings"]["epochs"])
-        st.plotly_chart(loss_curve(history, epochs), key=f"loss-{job.id}", config={"displayModeBar": False})
+        show_chart(loss_curve(history, epochs), f"loss-{job.id}")
         last = history.iloc[-1]
         st.caption(
             f"{int(last['epoch'])} of {count(epochs, 'epoch')} done, {last['seconds']:.0f} s for the last one. On the held-back fields it should fall too."

@@ -12,6 +12,7 @@ from core.stages.tuning_card import SCORES, best_epoch, means
 from core.tables import BEFORE_AFTER, TUNING_FIELDS, TUNING_HISTORY
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
+from pages.parts.charts import show_chart
 from pages.parts.choose import NEW
 from pages.parts.field_view import phase_of
 from pages.parts.viewer import Tile, cell_viewer, field_tile
@@ -44,7 +45,7 @@ def show_tuning(experiment: Experiment, product: Product) -> None:
         _pictures(experiment, product, scores)
     with loss:
         history = read_csv(product.path / "history.csv", TUNING_HISTORY)
-        st.plotly_chart(loss_curve(history, int(history["epoch"].max())), key="tuned-loss", config={"displayModeBar": False})
+        show_chart(loss_curve(history, int(history["epoch"].max())), "tuned-loss")
         st.caption(f"The weights of epoch {best_epoch(history)} were kept.")
     with made:
         _how_made(product)

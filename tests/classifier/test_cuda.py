@@ -4,34 +4,22 @@ import numpy as np
 import pytest
 import torch
 
-from core.classifier.augmentation import Augmentation
 from core.classifier.engine import alone, group
 from core.classifier.fitting import FitSettings
 from core.classifier.network import build_network
 from core.classifier.prediction import Classifier
 from core.classifier.training import fit
+from tests.classifier.toy_cells import GENTLE, toy
 
 KIND = "cuda"
 DEVICE = torch.device(KIND)
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no graphics processor with CUDA")
-GENTLE = Augmentation(scale=0, shift_px=0, blur_px=0, noise=0.05)
 PRECISIONS = {"fp32": {}, "bf16": {"bf16": True}, "fp16": {"fp16": True}}
 
 
 @pytest.fixture
 def without_bf16(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
-
-
-def toy(seed, count=16, size=32):
-    """Large and small squares."""
-    generator = torch.Generator().manual_seed(seed)
-    classes = torch.arange(count) % 2
-    crops = torch.zeros(count, 1, size, size)
-    for crop, large in zip(crops, classes, strict=True):
-        half = 11 if large else 5
-        crop[0, 16 - half : 16 + half, 16 - half : 16 + half] = 1 + 0.3 * torch.randn(2 * half, 2 * half, generator=generator)
-    return crops, classes
 
 
 def trained(precision, fabric=None, epochs=2, share=slice(None), **more):
