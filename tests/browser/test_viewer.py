@@ -103,11 +103,11 @@ def test_recolours_without_loading(tab, settle: Callable) -> None:  # type: igno
     asked = []
     tab.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
     tab.get_by_text("Cell 2 is senescent").click()
+    tab.get_by_role("button", name="Not senescent 2").wait_for()  # the viewer has been told: a page that is not yet at work looks settled
     settle(tab)
     painted(tab)
     assert near(colour_at(tab, 50, 100), BLUE)
     assert asked == []
-    tab.get_by_role("button", name="Not senescent 2").wait_for()
 
 
 def test_click_names_the_cell_once(tab, settle: Callable) -> None:  # type: ignore[no-untyped-def]
