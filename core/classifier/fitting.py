@@ -53,10 +53,11 @@ class EpochResult:
     weights: dict[str, Tensor] = field(repr=False)  # the averaged weights: state dict of the network
     resume: dict[str, Any] = field(repr=False)  # hand it to ``fit`` to go on
     at_once: int | None = None  # crops that fit into memory together, where it was less than a batch
+    again: bool = False  # whether the blocks computed what memory could not keep a second time: slower, and the same numbers
 
     def row(self) -> dict[str, float]:
         """The numbers alone: a row of history.csv."""
-        apart = ("weights", "resume", "probabilities", "at_once")
+        apart = ("weights", "resume", "probabilities", "at_once", "again")
         return {key: value for key, value in vars(self).items() if key not in apart}
 
 

@@ -4,7 +4,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from core.classifier.crop_data import Batches
 from core.classifier.devices import is_out_of_memory, memory_order
+from core.classifier.economy import Economy
 from core.classifier.engine import TrainingStopped, alone, average_statistics, gathered, share_gradients, step_of_all
 from core.classifier.fitting import EpochResult, FitSettings, learning_rate
 from core.classifier.forward import score
@@ -67,7 +67,8 @@ def fit(
             seconds=time.perf_counter() - start,
             weights=copied(training.average),
             resume=training.state(),
-            at_once=training.at_once,
+            at_once=training.economy.at_once,
+            again=training.economy.again,
             **scores,
         )
 
@@ -81,7 +82,7 @@ class _Training:
         self.optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
         self.scaled: Any = fabric.setup_optimizers(self.optimiser)  # steps as the precision wants it
         self.average = copied(network.state_dict())
-        self.step, self.epoch, self.at_once = 0, 0, None
+        self.step, self.epoch, self.economy = 0, 0, Economy(self.device, fabric.world_size)
         if self.device.type == "cuda":  # the same seed, the same result
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         if resume is not None:
@@ -89,7 +90,7 @@ class _Training:
             self.optimiser.load_state_dict(resume["optimiser"])
             fabric.strategy.precision.load_state_dict(resume["scaler"])
             self.average = {key: value.to(self.device) for key, value in resume["average"].items()}
-            self.step, self.epoch, self.at_once = resume["step"], resume["epoch"], resume["at_once"]
+            self.step, self.epoch, self.economy.at_once = resume["step"], resume["epoch"], resume["at_once"]
 
     def state(self) -> dict[str, Any]:
         return {
@@ -99,7 +100,7 @@ class _Training:
             "average": copied(self.average),
             "step": self.step,
             "epoch": self.epoch,
-            "at_once": self.at_once,
+            "at_once": self.economy.at_once,
         }
 
     def learn(self, epoch: int, batches: Batches, progress: Progress) -> float:
@@ -115,7 +116,7 @@ class _Training:
             losses.append(self._learn_batch(crops, classes.to(self.device)))
             self.step += 1
             blend(self.average, self.network.state_dict(), min(settings.average, self.step / (self.step + 9)))
-            progress(self._done(epoch, len(losses)), settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}")
+            progress(self._done(epoch, len(losses)), settings.epochs, f"epoch {epoch}, loss {np.mean(losses):.3f}{self.economy.said}")
         if not losses:
             raise InputError(f"Training: wanted cells to train on, found no batch in epoch {epoch}.")
         for state in (self.network.state_dict(), self.average):
@@ -140,26 +141,28 @@ class _Training:
     def _gradients(self, crops: Tensor, classes: Tensor) -> tuple[float, int]:
         """Leave the gradients of the mean loss of ``crops`` in the network; returns the mean loss over the batch and how many
         cells it has. Where memory runs out, on any process, all compute fewer crops at once, and add their gradients."""
+        self.economy.plan(self.network, crops)
         while True:
-            self.optimiser.zero_grad()
+            self._clear()
             loss, short = self._backward(crops, classes)
             loss, cells, short = step_of_all(self.fabric, loss, len(crops), short)
             if not short:
                 return loss, cells
-            most = math.ceil(cells / self.fabric.world_size)
-            now = min(self.at_once or most, most)
-            if now < 4:
-                raise TrainingStopped(f"There is not enough memory for {now} crops at once. Use a smaller network or smaller crops.")
-            self.at_once = math.ceil(now / 2)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self.economy.retreat(math.ceil(cells / self.fabric.world_size))
+
+    def _clear(self) -> None:
+        """Gradients of zero. Their memory stays: taken anew between large blocks each time it would leave gaps among them."""
+        for one in self.network.parameters():
+            if one.requires_grad and one.grad is None:
+                one.grad = torch.zeros_like(one)
+        self.optimiser.zero_grad(set_to_none=False)
 
     def _backward(self, crops: Tensor, classes: Tensor) -> tuple[float, bool]:
         """The mean loss of some crops, its gradients added to those of the network; or that memory ran out."""
-        pieces, total = math.ceil(len(crops) / (self.at_once or len(crops))), 0.0
+        pieces, total = math.ceil(len(crops) / (self.economy.at_once or len(crops))), 0.0
         try:
             for some, truth in zip(crops.tensor_split(pieces), classes.tensor_split(pieces), strict=True):
-                with _quick(self.network, self.device):
+                with self.economy.computing(self.network):
                     loss = self._loss(some, truth) * (len(some) / len(crops))
                     self.fabric.backward(loss)
                 total += float(loss.detach())
@@ -217,14 +220,6 @@ def _prepare(network: nn.Module, head_only: bool) -> None:
     for module in network.modules():
         if head_only and isinstance(module, nn.BatchNorm2d):
             module.eval()
-
-
-def _quick(network: nn.Module, device: torch.device) -> Any:
-    if device.type != "cpu":
-        return nullcontext()
-    from core.classifier.depthwise import quick_backward
-
-    return quick_backward(network)
 
 
 def blend(average: dict[str, Tensor], state: dict[str, Tensor], decay: float) -> None:

@@ -1,8 +1,5 @@
 """What every reader and writer needs around its file: kind by content, room in memory, quiet guards, atomic writing."""
 
-import ctypes
-import os
-import sys
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -10,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import InputError
+from core.memory import free_memory
 
 LARGEST_SIDE = 2**17
 """Pixels; no microscope field is wider, and a broken header easily is."""
@@ -108,38 +106,6 @@ def check_size(path: Path, height: int, width: int, nbytes: int) -> None:
             f"{path.name}: {height} x {width} px need about {2 * nbytes / 1e9:.1f} GB while being read, "
             f"and {room / 1e9:.1f} GB are free. Cut the image into tiles, or use a machine with more memory."
         )
-
-
-def free_memory() -> int:
-    """Bytes that this process may still take; a cautious constant where the system does not say."""
-    if sys.platform == "win32":
-        return _free_on_windows()
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
-        return min(free, _free_in_container(free))
-    with suppress(OSError, ValueError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # macOS counts no free memory here
-    return 4 * 2**30
-
-
-def _free_in_container(otherwise: int) -> int:
-    """What a control group (Docker, Slurm) leaves; its file caches count as used, so at least a quarter of the limit."""
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text(encoding="ascii"))
-        return max(limit - int((group / "memory.current").read_text(encoding="ascii")), limit // 4)
-    return otherwise
-
-
-def _free_on_windows() -> int:
-    class Status(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [(name, ctypes.c_ulonglong) for name in "abcdefg"]
-
-    status = Status(length=ctypes.sizeof(Status))
-    if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):  # type: ignore[attr-defined,unused-ignore]
-        return int(status.b)  # total physical, available physical, ...
-    return 4 * 2**30
 
 
 @contextmanager

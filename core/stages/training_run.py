@@ -154,9 +154,16 @@ class Run:
         return ahead(self.held.batches(self.settings.batch, mine))
 
     def note(self, result: "EpochResult") -> None:
-        if result.at_once and not any(f"{result.at_once} cells" in one for one in self.notes):
-            words = f"Memory did not hold {self.settings.batch} cells at once: from epoch {result.epoch} on {result.at_once} cells are computed at a time"
-            self.notes.append(f"{words}, and their gradients are added.")
+        if result.again:
+            self.note_once("much of a step is computed twice, since memory does not hold it: slower, with the same result", result.epoch)
+        if result.at_once:
+            self.note_once(
+                f"{result.at_once} cells are computed at a time, since memory does not hold {self.settings.batch}; their gradients are added", result.epoch
+            )
+
+    def note_once(self, what: str, epoch: int) -> None:
+        if not any(what in one for one in self.notes):
+            self.notes.append(f"From epoch {epoch} on {what}.")
 
     def keep(self, result: "EpochResult") -> None:
         """The state is written last of what a resumed training needs: a kill before it repeats the epoch, with the same result."""

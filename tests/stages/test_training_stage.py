@@ -270,19 +270,28 @@ def test_where_memory_runs_out_the_run_says_so(lab: Path, monkeypatch: pytest.Mo
 
     def small(run: training.Run) -> torch.nn.Module:
         net = network(run)
-        forward = net.forward
 
-        def limited(x: torch.Tensor) -> torch.Tensor:
-            if net.training and len(x) > 4:
+        def limited(module: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+            if module.training and not given[0].is_meta and len(given[0]) > 4:
                 raise torch.OutOfMemoryError("CUDA out of memory.")
-            return forward(x)
 
-        net.forward = limited
+        net.register_forward_pre_hook(limited)
         return net
 
     monkeypatch.setattr(training.Run, "network", small)
     said = outcome(train(lab, replace(QUICK, epochs=1)))["remarks"]
-    assert any("Memory did not hold 8 cells at once: from epoch 1 on 4 cells are computed at a time" in one for one in said)
+    assert any("From epoch 1 on 4 cells are computed at a time, since memory does not hold 8; their gradients are added." in one for one in said)
+
+
+def test_a_machine_with_little_memory_trains_the_same_and_says_that_it_takes_longer(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    plenty = train(lab, replace(QUICK, epochs=1))
+    monkeypatch.setattr("core.classifier.economy.way", lambda *_: (True, None))
+    short = train(lab, replace(QUICK, epochs=1, patience=QUICK.patience + 1), progress=lambda done, total, item="": told.append(item))
+    assert any("From epoch 1 on much of a step is computed twice" in one for one in outcome(short)["remarks"])
+    assert not any("computed twice" in one for one in outcome(plenty)["remarks"])
+    assert any(one.endswith("saving memory") for one in told)
+    assert history(plenty).drop(columns="seconds").equals(history(short).drop(columns="seconds"))
 
 
 def test_a_classifier_that_is_no_better_than_chance_is_said(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,8 +299,7 @@ def test_a_classifier_that_is_no_better_than_chance_is_said(lab: Path, monkeypat
 
     def blind(run: training.Run) -> torch.nn.Module:
         net = network(run)
-        forward = net.forward
-        net.forward = lambda x: forward(x) * 0
+        net.register_forward_hook(lambda _, __, logits: logits * 0)
         return net
 
     monkeypatch.setattr(training.Run, "network", blind)
