@@ -1,8 +1,10 @@
 """A ZIP from somebody else: looked into without unpacking it, and unpacked without trusting it."""
 
+import contextlib
 import re
 import shutil
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -31,9 +33,11 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
+    except InputError:
+        raise
     except NotImplementedError as error:
         raise InputError(f"{path.name}: packed in a way that is not understood ({error}). Pack it again as an ordinary ZIP (method Deflate).") from error
-    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, struct.error, ValueError, OverflowError) as error:
         why = str(error) or "it ends too early"
         raise InputError(f"{path.name}: wanted a whole ZIP archive; it is none, or it is damaged ({why}). Copy or pack it again.") from error
     except OSError as error:
@@ -74,7 +78,7 @@ def unpack(archive: zipfile.ZipFile, files: Mapping[str, zipfile.ZipInfo], targe
     for done, (path, info) in enumerate(files.items()):
         if done % 50 == 0:
             progress(done, len(files), f"unpacking {name}")
-        with _encrypted_too(name), archive.open(info) as packed, file_errors(target / path, "unpack"):
+        with archive.open(info) as packed, file_errors(target / path, "unpack"):
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             with (target / path).open("xb") as file:
                 shutil.copyfileobj(packed, file, CHUNK)
@@ -89,27 +93,12 @@ def _check_room(name: str, needed: int, target: Path) -> None:
         )
 
 
-@contextmanager
-def _encrypted_too(name: str) -> Iterator[None]:
-    """A header inside may say "encrypted" where the list of contents does not."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, NotImplementedError) or "encrypted" not in str(error):
-            raise
-        raise _locked(name, "a file") from error
-
-
-def _locked(name: str, path: str) -> InputError:
-    return InputError(f"{name}: {path} in it is encrypted. Pack the folder again without a password.")
-
-
 def _plain_file(info: zipfile.ZipInfo, path: str, name: str) -> zipfile.ZipInfo:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):  # 0: packed on a system that notes no kind
         raise InputError(f"{name}: {path} in it is a link, not a picture. Pack the pictures themselves.")
     if info.flag_bits & _ENCRYPTED:
-        raise _locked(name, path)
+        raise InputError(f"{name}: {path} in it is encrypted. Pack the folder again without a password.")
     return info
 
 
@@ -126,10 +115,8 @@ def _decoded(info: zipfile.ZipInfo) -> str:
     """The name as it was meant: macOS and others write UTF-8 without saying so, and letters with their accents apart."""
     text = info.filename
     if not info.flag_bits & _UTF8:
-        try:
+        with contextlib.suppress(UnicodeError):  # of another program, whose name was right
             text = text.encode("cp437").decode("utf-8")
-        except UnicodeError:  # another program, whose name was right
-            pass
     return unicodedata.normalize("NFC", text)
 
 
