@@ -66,11 +66,11 @@ def import_crops(source: Path, out: Path, settings: DatasetSettings, only: str =
 
 
 def waiting(experiment: Experiment) -> list[Path]:
-    """Uploaded ZIPs that were not taken over yet, by name."""
+    """Uploaded ZIPs that were not taken over yet, the newest first."""
     folder = experiment.path / UPLOADS
     with file_errors(folder, "list"):
         found = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")] if folder.is_dir() else []
-    return sorted(found, key=lambda p: p.name.casefold())
+        return sorted(found, key=lambda p: (-p.stat().st_mtime_ns, p.name))
 
 
 def remove(archive: Path) -> None:
@@ -102,7 +102,7 @@ def _files(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, zipfile.ZipI
         others = [info.filename for info in archive.infolist() if not info.is_dir()]
         holds = f"it holds {', '.join(others[:3])}{' and others' if len(others) > 3 else ''}" if others else "it is empty"
         raise InputError(
-            f"{path.name}: wanted pictures of single cells in class folders ([train|val|test/]CLASS/picture), found none; {holds}. "
+            f"{path.name}: wanted pictures of single cells, one folder a class (such as train/senescent/1.png), found none; {holds}. "
             "Put the pictures into one folder a class and pack these folders."
         )
     return files, around[-1] if around else path.stem

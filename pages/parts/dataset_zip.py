@@ -23,9 +23,18 @@ ONLY = "Only files whose path matches"
 def crops_from_zip(experiment: Experiment) -> None:
     """The drop zone, and the ZIPs that were uploaded and not taken over yet."""
     refused_before = f"zip-refused-{experiment.name}"
-    done = uploader(experiment, key=f"zip-{experiment.name}", label="Drop the ZIP here", suffixes=(".zip",), folder=UPLOADS, whole_folders=False)
+    done = uploader(
+        experiment,
+        key=f"zip-{experiment.name}",
+        label="Drop the ZIP here",
+        suffixes=(".zip",),
+        folder=UPLOADS,
+        whole_folders=False,
+        added="received",  # whether it can be used is said below
+    )
     if done:
         st.session_state[refused_before] = _refused(experiment, done.references)
+        st.session_state.pop(f"zip-chosen-{experiment.name}", None)  # the new one is meant
     for why in st.session_state.get(refused_before, []):
         st.error(why, icon=":material/error:")
     if found := waiting(experiment):
@@ -71,6 +80,8 @@ def _choose(experiment: Experiment, found: Sequence[Path]) -> None:
         if st.button("Take over", type="primary", disabled=positive is None, icon=":material/drive_folder_upload:", key="zip-take"):
             start(experiment, path, only, "" if positive == inside.positive else str(positive), how)
         _remove_button(path)
+    if positive is None:
+        st.caption("Choose first which of the folders holds the senescent cells.")
 
 
 def _senescent(place: Any, inside: Contents, name: str) -> str | None:

@@ -36,11 +36,13 @@ def uploader(
     formats: str = "",
     folder: str = "images",
     whole_folders: bool = True,
+    added: str = "added",
 ) -> Uploaded | None:
     """Show the drop zone; what was uploaded in the run of the page that follows an upload, else None.
 
     The files are in ``experiment.images`` by then, or in another ``folder`` of the experiment. ``suffixes``: what is taken
-    (default: every image format); ``formats``: the same in words; ``whole_folders``: offer to choose a folder. Failures are listed by the drop zone itself.
+    (default: every image format); ``formats``: the same in words; ``whole_folders``: offer to choose a folder; ``added``: what happened to the
+    files that arrived. Failures are listed by the drop zone itself.
     """
     if suffixes is None:
         from core.images import IMAGE_SUFFIXES
@@ -50,6 +52,7 @@ def uploader(
         "url": media.upload_url(st.get_option("server.baseUrlPath") or ""),
         "token": receiving.token(experiment, tuple(suffixes), folder),
         "folders": whole_folders,
+        "added": added,
         "label": label,
         "formats": formats or format_words(suffixes),
         "suffixes": [suffix.lower() for suffix in suffixes],

@@ -201,7 +201,7 @@ class Upload {
     this.list.replaceChildren();
     this.running.hidden = !ok.length;
     this.total.value = 1;
-    this.status.textContent = `${files(ok.length)} added`;
+    this.status.textContent = `${files(ok.length)} ${this.data.added}`;
     this.tellFailures(bad);
     this.tell('done', { ok: ok.map(({ name, stored }) => ({ name, stored })), bad: bad.map(({ name, why }) => ({ name, why })) });
   }
