@@ -20,10 +20,10 @@ from core.settings import DatasetSettings
 from core.stages.crop_folders import MANIFEST_FILE, Brought, import_folder, places, take_over
 from core.stages.unpacking import entries, opened, unpack
 from core.workspace import Experiment, file_errors, hold
+from core.workspace.experiment import LOCKS
 
 UPLOADS: Final = "uploads"  # folder of an experiment: ZIPs that wait to be taken over
 _UNPACKED: Final = ".unpacked"
-_LOCKS: Final = ".locks"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _unpacked(path: Path, out: Path, progress: Progress) -> Iterator[Brought]:
     They are unpacked anew each time: what a killed import left behind may be cut short anywhere.
     """
     folder = out / _UNPACKED
-    with hold(out / _LOCKS / "unpacking.lock") as held:
+    with hold(out / LOCKS / "unpacking.lock") as held:
         if not held:
             raise InputError(f"{out}: another process is unpacking crops for this experiment now. Wait for it, or cancel it.")
         try:
@@ -145,6 +145,6 @@ def _unpacked(path: Path, out: Path, progress: Progress) -> Iterator[Brought]:
 def _leave_nothing(out: Path) -> None:
     """A ZIP that failed leaves no empty folder where no experiment was."""
     if not Experiment(out).exists:
-        for folder in (out / _LOCKS, out):
+        for folder in (out / LOCKS, out):
             with contextlib.suppress(OSError):
                 folder.rmdir()

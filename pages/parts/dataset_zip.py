@@ -78,6 +78,7 @@ def _choose(experiment: Experiment, found: Sequence[Path]) -> None:
     how = right.selectbox(**intensity(), key="zip-intensity")
     with st.container(horizontal=True):
         if st.button("Take over", type="primary", disabled=positive is None, icon=":material/drive_folder_upload:", key="zip-take"):
+            st.session_state.pop(f"zip-refused-{experiment.name}", None)  # read by now
             start(experiment, path, only, "" if positive == inside.positive else str(positive), how)
         _remove_button(path)
     if positive is None:

@@ -13,7 +13,7 @@ from core.__main__ import main
 from core.errors import Cancelled, InputError
 from core.report import write_zip
 from core.settings import DatasetSettings
-from core.stages import RUN, crop_archives, unpacking
+from core.stages import RUN, unpacking
 from core.stages.crop_archives import UPLOADS, Contents, import_crops, look_into, waiting
 from core.stages.crop_folders import export_folder, import_folder
 from core.stages.datasets import open_dataset
@@ -198,7 +198,7 @@ def test_a_zip_of_the_server_stays(zipped: Zip, tmp_path: Path) -> None:
 
 def test_two_at_once_do_not_disturb_each_other(zipped: Zip, tmp_path: Path) -> None:
     path = zipped()
-    with hold(tmp_path / "out" / crop_archives._LOCKS / "unpacking.lock"), pytest.raises(InputError, match="another process is unpacking"):
+    with hold(tmp_path / "out" / ".locks" / "unpacking.lock"), pytest.raises(InputError, match="another process is unpacking"):
         import_crops(path, tmp_path / "out", READY)
 
 
