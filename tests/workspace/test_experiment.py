@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from core.workspace import Experiment, import_file, publish
+from core.workspace import Experiment, create_experiment, import_file, publish
 
 
 @pytest.fixture
