@@ -58,11 +58,13 @@ def import_crops(source: Path, out: Path, settings: DatasetSettings, only: str =
         return import_folder(source, out, settings, only, positive, progress)
     with opened(source) as archive:  # what is wrong is said before anything is written
         places([name for name in _files(archive, source)[0] if name != MANIFEST_FILE], source.name, only, positive)
+    new = not out.exists()
     try:
         with _unpacked(source, out, progress) as brought:
             return take_over(brought, out, settings, only, positive, progress)
     finally:
-        _leave_nothing(out)
+        if new:
+            _leave_nothing(out)
 
 
 def waiting(experiment: Experiment) -> list[Path]:
