@@ -24,7 +24,7 @@ def register(commands: Any) -> None:
     one.add_argument(
         "--split-from", nargs="+", default=[], metavar="CSV", help="train and test file of the original pipeline; without EXP they are only checked"
     )
-    one.add_argument("--from-folder", metavar="FOLDER", help="crops cut elsewhere: FOLDER/[train|val|test/]CLASS/image")
+    one.add_argument("--from-folder", metavar="FOLDER_OR_ZIP", help="crops cut elsewhere: FOLDER/[train|val|test/]CLASS/image, or that folder as a ZIP")
     one.add_argument("--only", metavar="REGEX", default="", help="with --from-folder: only files whose path matches")
     one.add_argument("--positive", metavar="CLASS", default="", help="with --from-folder: the folder of the senescent class")
     one.add_argument("--export", metavar="FOLDER", help="also write the crops as PNG folders by set and class, with manifest and original-format CSV")
@@ -58,12 +58,12 @@ def _collected(given: argparse.Namespace) -> Path:
 
 
 def _imported(given: argparse.Namespace) -> Path:
-    from core.stages.crop_folders import import_folder
+    from core.stages.crop_archives import import_crops
     from core.workspace import experiment_path
 
     if not given.out or given.experiments:
         raise InputError("dataset: --from-folder wanted --out EXP for the dataset, and no other experiment.")
-    return import_folder(Path(given.from_folder), experiment_path(given.out), _settings(given), given.only, given.positive, Bar())
+    return import_crops(Path(given.from_folder), experiment_path(given.out), _settings(given), given.only, given.positive, Bar())
 
 
 def _settings(given: argparse.Namespace) -> DatasetSettings:

@@ -35,6 +35,6 @@ RUN: Final[dict[str, Callable[[dict[str, Any], Progress], str]]] = {
     "train": _lazy("training"),
     "export": _lazy("exporting"),
     "dataset": _lazy("collecting"),
-    "import_crops": _lazy("crop_folders"),
+    "import_crops": _lazy("crop_archives"),
     "download": _lazy("downloading"),
 }

@@ -2,8 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,22 @@ from core.tables import EXPORTED_CROPS, typed
 from core.workspace import AlreadyPublished, file_errors, product_id, publish
 
 MANY = 256  # pictures at a time
+MANIFEST_FILE = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Brought:
+    """Crops that were cut elsewhere: where they lie now, and what they are known by.
+
+    ``name``: of their folder, part of the id of the dataset; ``called``: in messages; ``given``: what the user named;
+    ``sha256``: of the ZIP that they came in, "" where they came in none.
+    """
+
+    folder: Path
+    name: str
+    called: str
+    given: Path
+    sha256: str = ""
 
 
 def export_folder(dataset: Path, target: Path, progress: Progress = silent, bits: int = 16) -> Path:
@@ -56,20 +72,12 @@ def export_folder(dataset: Path, target: Path, progress: Progress = silent, bits
             files.append(file)
             whites.append(white_of(data.crops, i, bits))
         more = {"file": files, "white": whites, "white_guessed": data.crops.index["guessed"] == 1}
-        write_csv(partial / "manifest.csv", typed(data.manifest.assign(**more), EXPORTED_CROPS))
+        write_csv(partial / MANIFEST_FILE, typed(data.manifest.assign(**more), EXPORTED_CROPS))
         for split in SPLITS:
             write_csv(partial / f"{split}_set.csv", to_original(data.manifest, split))
         partial.rename(target)
     progress(1, 1, "done")
     return target
-
-
-def run(params: dict[str, Any], progress: Progress) -> Path:
-    """``params``: ``folder``, ``out``, ``settings``, ``only``, ``positive``."""
-    from core.options import settings_from
-
-    settings = settings_from(DatasetSettings, params.get("settings") or {})
-    return import_folder(Path(params["folder"]), Path(params["out"]), settings, params.get("only", ""), params.get("positive", ""), progress)
 
 
 def import_folder(folder: Path, out: Path, settings: DatasetSettings, only: str = "", positive: str = "", progress: Progress = silent) -> Path:
@@ -80,41 +88,58 @@ def import_folder(folder: Path, out: Path, settings: DatasetSettings, only: str 
     Pictures are taken as they are, centred, without rescaling; one that cannot be used is listed in ``failures.csv``. ``only`` is a
     regular expression that the path must match.
     """
+    return take_over(Brought(folder, folder.name, str(folder), folder), out, settings, only, positive, progress)
+
+
+def take_over(brought: Brought, out: Path, settings: DatasetSettings, only: str, positive: str, progress: Progress) -> Path:
+    """``import_folder`` for crops that may come from somewhere else than their folder."""
     check_settings(settings)
     if settings.pixel_size_um:
         raise InputError("Crops from a folder: they are taken as they are; a common pixel size cannot be given.")
     if not settings.controls:
         raise InputError("Crops from a folder: they are taken as they are; leave negative controls out when the dataset is built, or choose files (--only).")
-    cells = _listed(folder, only, positive)
+    cells = _listed(brought, only, positive)
     cells["split"], sets = _settled(cells, settings)
-    crop_px = settings.crop_px or largest(folder, cells["image"])
+    crop_px = settings.crop_px or largest(brought.folder, cells["image"], brought.called)
     settings = replace(settings, crop_px=crop_px)
-    seen = [(folder / name).stat() for name in cells["image"]]
-    files = {"folder": folder.name, "files": len(cells), "bytes": sum(s.st_size for s in seen), "changed": max(s.st_mtime_ns for s in seen)}
-    home, record = home_of(out), {**vars(settings), "split": sets, "folder": files}
-    identity = product_id(f"{folder.name}-{crop_px}px", {**record, "only": only, "positive": positive})
+    home, record = home_of(out), {**vars(settings), "split": sets, "folder": _known_by(brought, cells)}
+    identity = product_id(f"{brought.name}-{crop_px}px", {**record, "only": only, "positive": positive})
     try:
-        with publish(home, "datasets", identity, record, command=_command(folder, out, settings, only, positive)) as partial:
-            _build(folder, cells, settings, partial.path, progress)
+        with publish(home, "datasets", identity, record, command=_command(brought.given, out, settings, only, positive)) as partial:
+            _build(brought, cells, settings, partial.path, progress)
     except AlreadyPublished as ready:
         return ready.path
     progress(1, 1, "done")
     return partial.final
 
 
-def _listed(folder: Path, only: str, positive: str) -> pd.DataFrame:
+def _known_by(brought: Brought, cells: pd.DataFrame) -> dict[str, Any]:
+    """What tells these pictures from others of the same name. Unpacked files have the time of the unpacking, so a ZIP has its hash."""
+    if brought.sha256:
+        return {"folder": brought.name, "files": len(cells), "sha256": brought.sha256}
+    seen = [(brought.folder / name).stat() for name in cells["image"]]
+    return {"folder": brought.name, "files": len(cells), "bytes": sum(s.st_size for s in seen), "changed": max(s.st_mtime_ns for s in seen)}
+
+
+def _listed(brought: Brought, only: str, positive: str) -> pd.DataFrame:
     """One row a picture: image, split, class, and what the folder's own manifest.csv says of it."""
+    folder = brought.folder
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder.")
-    pattern = checked_pattern(only, "--only")
+        raise InputError(f"{brought.called}: there is no such folder.")
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(tuple(IMAGE_SUFFIXES)))
-    places = {name: where for name in names if pattern.search(name) and (where := placed(name)) is not None}
-    if not places:
-        raise InputError(f"{folder}: wanted pictures in class folders ([train|val|test/]CLASS/picture), found none{' that match ' + only if only else ''}.")
-    numbers = class_numbers([where.folder for where in places.values()], positive)
-    table = pd.DataFrame([_row(folder, name, where, numbers) for name, where in places.items()])
-    own = folder / "manifest.csv"
+    found, numbers = places(names, brought.called, only, positive)
+    table = pd.DataFrame([_row(brought.name, name, where, numbers) for name, where in found.items()])
+    own = folder / MANIFEST_FILE
     return _described(table, read_csv(own, EXPORTED_CROPS)) if own.is_file() else table
+
+
+def places(names: Sequence[str], called: str, only: str, positive: str) -> tuple[dict[str, Placed], dict[str, int]]:
+    """Where each picture that is to be taken lies, and the class of every class folder; InputError where there is none to take."""
+    pattern = checked_pattern(only, "--only")
+    found = {name: where for name in names if pattern.search(name) and (where := placed(name)) is not None}
+    if not found:
+        raise InputError(f"{called}: wanted pictures in class folders ([train|val|test/]CLASS/picture), found none{' that match ' + only if only else ''}.")
+    return found, class_numbers([where.folder for where in found.values()], positive)
 
 
 def checked_pattern(only: str, name: str) -> re.Pattern[str]:
@@ -125,10 +150,10 @@ def checked_pattern(only: str, name: str) -> re.Pattern[str]:
         raise InputError(f"{name}: {only!r} is not a regular expression: {error}.") from None
 
 
-def _row(folder: Path, name: str, where: Placed, numbers: Mapping[str, int]) -> dict[str, Any]:
+def _row(folder: str, name: str, where: Placed, numbers: Mapping[str, int]) -> dict[str, Any]:
     stem = name.rsplit(".", 1)[0]
     row = {"image": name, "split": where.split, "class": numbers[where.folder], "sample": where.sample, "fov_id": stem, "cell_id": f"{stem}:1"}
-    return row | {"experiment": folder.name, "decision": "", "fragile": False, "label": 1, "white": pd.NA, "white_guessed": pd.NA}
+    return row | {"experiment": folder, "decision": "", "fragile": False, "label": 1, "white": pd.NA, "white_guessed": pd.NA}
 
 
 def _described(table: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
@@ -164,7 +189,7 @@ def _divided(cells: pd.DataFrame, shares: tuple[float, float, float], seed: int)
     return pd.Series(split_cells(cells["class"].to_numpy(), shares, seed, cells["image"].to_numpy()), index=cells.index, dtype=object)
 
 
-def _build(folder: Path, cells: pd.DataFrame, settings: DatasetSettings, target: Path, progress: Progress) -> None:
+def _build(brought: Brought, cells: pd.DataFrame, settings: DatasetSettings, target: Path, progress: Progress) -> None:
     writer, failures = CropWriter(target / "crops", settings.crop_px, settings.background), Failures()  # type: ignore[arg-type]
     names = []
     for start in range(0, len(cells), MANY):
@@ -173,27 +198,27 @@ def _build(folder: Path, cells: pd.DataFrame, settings: DatasetSettings, target:
         part = listed(cells.iloc[start : start + MANY])
         done = writer.finished(names[-1])
         if done is None:
-            take(writer, names[-1], folder, part, start, settings, failures)
+            take(writer, names[-1], brought.folder, part, start, settings, failures)
         else:  # an interrupted import goes on: what could not be used is looked at again, to say why
             again = [about for number, about in enumerate(part, start + 1) if number not in done["label"]]
             for about in again:
                 with failures.collecting("", about.file):
-                    picture_in(folder, about, settings)
+                    picture_in(brought.folder, about, settings)
     index = writer.finish(names)
     rows = cells.iloc[index["label"] - 1].reset_index(drop=True)
-    _check_classes(folder, cells, rows, failures)
+    _check_classes(brought.called, cells, rows, failures)
     left = {"the picture could not be used": len(cells) - len(rows)} if len(rows) < len(cells) else {}
     write_dataset(target, manifest_of(rows, index, settings), index, settings, left)
     write_csv(target / "failures.csv", failures.table())
 
 
-def _check_classes(folder: Path, cells: pd.DataFrame, rows: pd.DataFrame, failures: Failures) -> None:
+def _check_classes(called: str, cells: pd.DataFrame, rows: pd.DataFrame, failures: Failures) -> None:
     """Some bad pictures are listed and left out; a whole class of them is an error, not a dataset of the other class."""
     if rows.empty:
-        raise InputError(lost(folder, f"none of the {len(cells)} pictures", failures))
+        raise InputError(lost(called, f"none of the {len(cells)} pictures", failures))
     for number in sorted(set(cells["class"]) - set(rows["class"])):
         n = int((cells["class"] == number).sum())
-        raise InputError(lost(folder, f"none of the {n} {CLASSES[number]} pictures", failures))
+        raise InputError(lost(called, f"none of the {n} {CLASSES[number]} pictures", failures))
 
 
 def _command(folder: Path, out: Path, settings: DatasetSettings, only: str, positive: str) -> str:

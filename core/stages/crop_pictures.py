@@ -29,19 +29,19 @@ def listed(cells: pd.DataFrame) -> list[Listed]:
     return [Listed(*row) for row in cells[["image", "white", "white_guessed"]].itertuples(index=False)]
 
 
-def largest(folder: Path, names: Sequence[str] | pd.Series) -> int:
+def largest(folder: Path, names: Sequence[str] | pd.Series, called: str) -> int:
     """The longer side of the largest picture; one that cannot be read is listed when the pictures are taken."""
     sizes, failures = [0], Failures()
     for name in names:
         with failures.collecting("", name), by_path(name):
             sizes.append(max(inspect(folder / name).layouts[0].plane_shape[:2]))
     if len(failures.rows) == len(names):
-        raise InputError(lost(folder, f"none of the {len(names)} pictures", failures))
+        raise InputError(lost(called, f"none of the {len(names)} pictures", failures))
     return max(sizes)
 
 
-def lost(folder: Path, what: str, failures: Failures) -> str:
-    return f"{folder}: {what} could be used. {'; '.join(row['error'] for row in failures.rows[:5])}"
+def lost(called: str, what: str, failures: Failures) -> str:
+    return f"{called}: {what} could be used. {'; '.join(row['error'] for row in failures.rows[:5])}"
 
 
 def take(writer: CropWriter, name: str, folder: Path, part: Sequence[Listed], start: int, settings: DatasetSettings, failures: Failures) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.fields import Plane
 
 LOCKS = ".locks"
+IMAGES = "images"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Experiment:
 
     @property
     def images(self) -> Path:
-        return self.path / "images"
+        return self.path / IMAGES
 
     def fields(self) -> "pd.DataFrame":
         """The table of fields (``tables.FIELDS``). InputError where the experiment does not exist or the file is damaged."""
@@ -160,8 +161,8 @@ def create_experiment(name: str | Path) -> Experiment:
     return experiment
 
 
-def import_file(experiment: Experiment, source: Path, name: str) -> str:
-    """Copy ``source`` to the images of the experiment in chunks and return its reference for ``fields.csv``.
+def import_file(experiment: Experiment, source: Path, name: str, folder: str = IMAGES) -> str:
+    """Copy ``source`` to the images (or another folder) of the experiment in chunks and return its reference, as in ``fields.csv``.
 
     Nothing is overwritten: the same bytes under the same name are used again, other bytes become ``name_2``.
     """
@@ -169,22 +170,23 @@ def import_file(experiment: Experiment, source: Path, name: str) -> str:
     with file_errors(source, "import"):
         if not source.is_file():
             raise InputError(f"{source}: no such file.")
-        experiment.images.mkdir(parents=True, exist_ok=True)
-        target, there = _place(experiment, source, name)
+        place = experiment.path / folder
+        place.mkdir(parents=True, exist_ok=True)
+        target, there = _place(place, source, name)
         if there:
-            return f"images/{target.name}"
-        return f"images/{_copied(experiment, source, name).name}"
+            return f"{folder}/{target.name}"
+        return f"{folder}/{_copied(experiment, place, source, name).name}"
 
 
-def _copied(experiment: Experiment, source: Path, name: str) -> Path:
-    scratch = scratch_beside(experiment.images / name)
+def _copied(experiment: Experiment, place: Path, source: Path, name: str) -> Path:
+    scratch = scratch_beside(place / name)
     try:
         with source.open("rb") as reading, scratch.open("xb") as writing:
             shutil.copyfileobj(reading, writing, CHUNK)
-        with hold(experiment.path / LOCKS / "images.lock", wait_s=60) as held:
+        with hold(experiment.path / LOCKS / f"{place.name}.lock", wait_s=60) as held:
             if not held:
-                raise InputError(f"{experiment.images}: another program is adding images for a long time. Try again.")
-            target, there = _place(experiment, scratch, name)
+                raise InputError(f"{place}: another program is adding files for a long time. Try again.")
+            target, there = _place(place, scratch, name)
             if not there:
                 patiently(lambda: scratch.rename(target))
             return target
@@ -192,14 +194,14 @@ def _copied(experiment: Experiment, source: Path, name: str) -> Path:
         scratch.unlink(missing_ok=True)
 
 
-def _place(experiment: Experiment, source: Path, name: str) -> tuple[Path, bool]:
+def _place(place: Path, source: Path, name: str) -> tuple[Path, bool]:
     """The first of name, name_2, ... that is free or already holds these bytes (then True)."""
     suffix = "".join(s for s in Path(name).suffixes[-2:] if s.lower() == ".ome") + Path(name).suffix
     stem = name.removesuffix(suffix)
     for number in range(1, 100_000):
-        target = experiment.images / (name if number == 1 else f"{stem}_{number}{suffix}")
+        target = place / (name if number == 1 else f"{stem}_{number}{suffix}")
         if not target.exists():
             return target, False
         if target.is_file() and same_bytes(source, target):
             return target, True
-    raise InputError(f"{experiment.images}: too many files are named like {name}.")
+    raise InputError(f"{place}: too many files are named like {name}.")

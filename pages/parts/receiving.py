@@ -45,9 +45,9 @@ def limit_bytes() -> int:
     return limit
 
 
-def token(experiment: Experiment, suffixes: tuple[str, ...]) -> str:
-    """Permission to add files with these suffixes to an experiment."""
-    return tokens.sign(UPLOAD, {"experiment": str(experiment.path), "suffixes": sorted(suffixes)})
+def token(experiment: Experiment, suffixes: tuple[str, ...], folder: str = "images") -> str:
+    """Permission to add files with these suffixes to a folder of an experiment."""
+    return tokens.sign(UPLOAD, {"experiment": str(experiment.path), "suffixes": sorted(suffixes), "folder": folder})
 
 
 def safe_name(raw: str) -> str:
@@ -80,7 +80,7 @@ async def upload(request: Request) -> Response:
         name = _checked_name(request.query_params.get("name", ""), allowed["suffixes"])
         experiment = Experiment(Path(allowed["experiment"]))
         _check_length(request.headers.get("content-length", ""))
-        stored = await _receive(request, experiment, name)
+        stored = await _receive(request, experiment, allowed["folder"], name)
     except tokens.BadToken as problem:
         return PlainTextResponse(str(problem), 403)
     except Refused as problem:
@@ -122,16 +122,16 @@ def _too_large() -> Refused:
     return Refused(413, f"larger than the {limit_bytes() / 2**20:,.0f} MB that this app takes (SENESCOPE_MAX_UPLOAD_MB).")
 
 
-async def _receive(request: Request, experiment: Experiment, name: str) -> str:
+async def _receive(request: Request, experiment: Experiment, folder: str, name: str) -> str:
     if not experiment.exists:
         raise Refused(404, f"the experiment {experiment.name} is not there any more.")
-    part = experiment.images / f".upload-{secrets.token_hex(8)}.part"
+    part = experiment.path / folder / f".upload-{secrets.token_hex(8)}.part"
     try:
-        await run_in_threadpool(_prepare, experiment.images)
+        await run_in_threadpool(_prepare, part.parent)
         size = await _write(request.stream(), part)
         if size == 0:
             raise Refused(422, "the file is empty.")
-        return await run_in_threadpool(import_file, experiment, part, name)
+        return await run_in_threadpool(import_file, experiment, part, name, folder)
     finally:
         part.unlink(missing_ok=True)
 

@@ -34,11 +34,15 @@ def uploader(
     label: str = "Drop images or a whole folder here",
     suffixes: Sequence[str] | None = None,
     formats: str = "",
+    folder: str = "images",
+    whole_folders: bool = True,
+    added: str = "added",
 ) -> Uploaded | None:
     """Show the drop zone; what was uploaded in the run of the page that follows an upload, else None.
 
-    The files are in ``experiment.images`` by then. ``suffixes``: what is taken (default: every image format);
-    ``formats``: the same in words. Failures are listed by the drop zone itself.
+    The files are in ``experiment.images`` by then, or in another ``folder`` of the experiment. ``suffixes``: what is taken
+    (default: every image format); ``formats``: the same in words; ``whole_folders``: offer to choose a folder; ``added``: what happened to the
+    files that arrived. Failures are listed by the drop zone itself.
     """
     if suffixes is None:
         from core.images import IMAGE_SUFFIXES
@@ -46,7 +50,9 @@ def uploader(
         suffixes = IMAGE_SUFFIXES
     data = {
         "url": media.upload_url(st.get_option("server.baseUrlPath") or ""),
-        "token": receiving.token(experiment, tuple(suffixes)),
+        "token": receiving.token(experiment, tuple(suffixes), folder),
+        "folders": whole_folders,
+        "added": added,
         "label": label,
         "formats": formats or format_words(suffixes),
         "suffixes": [suffix.lower() for suffix in suffixes],

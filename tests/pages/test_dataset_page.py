@@ -11,12 +11,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.dataset.folders import png
 from core.fields import table_of
 from core.images import write_image, write_labels
 from core.jobs import JobStore
 from core.report import write_csv
 from core.settings import DatasetSettings
 from core.stages.collecting import collect
+from core.stages.crop_archives import UPLOADS
 from core.stages.crop_folders import import_folder
 from core.stages.splitting import Wanted
 from core.tables import ANNOTATED_CELLS, CELLS, FAILURES, SEGMENTED_FIELDS, typed
@@ -274,3 +276,109 @@ def test_a_split_made_elsewhere_is_checked(open_page: Open, annotated: Experimen
     for uploader in app.file_uploader:
         uploader.upload("set.csv", table, "text/csv")
     assert "1 of 1 test fields are also in training" in words(app.run())
+
+
+def put_zip(experiment: Experiment, name: str, *files: str) -> Path:
+    """A ZIP as the drop zone leaves it."""
+    import zipfile
+
+    path = experiment.path / UPLOADS / name
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, file in enumerate(files):
+            archive.writestr(file, png(np.random.default_rng(number).integers(1, 255, (16, 16)).astype(np.uint8)))
+    return path
+
+
+def elsewhere(app: AppTest) -> Any:
+    return next(e for e in app.expander if e.label == "Take over crops that were cut elsewhere")
+
+
+def test_without_a_zip_there_is_only_the_drop_zone(open_page: Open, experiment: Experiment, words: Words) -> None:
+    app = open_page("dataset", experiment=experiment.name)
+    assert not elsewhere(app).proto.expanded
+    assert "Crops as PNG folders (ZIP)" in words(app)
+    assert not app.text_input
+    assert not app.code
+    assert not any(b.label == "Take over" for b in app.button)
+
+
+def test_a_folder_of_the_server_is_the_second_choice(
+    open_page: Open, experiment: Experiment, workspace: Path, store: JobStore, click: Click, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENESCOPE_ROOTS", str(workspace))
+    app = open_page("dataset", experiment=experiment.name)
+    app.text_input(key="elsewhere-folder").set_value("/elsewhere").run()
+    assert "allowed folders" in click(app, "Take over").error[0].value
+    app.text_input(key="elsewhere-folder").set_value(str(experiment.path)).run()
+    click(app, "Take over")
+    [job] = store.active()
+    assert (job.stage, job.params["folder"]) == ("import_crops", str(experiment.path))
+
+
+def test_an_uploaded_zip_is_shown_and_taken_over(open_page: Open, experiment: Experiment, store: JobStore, click: Click, words: Words) -> None:
+    from core.progress import silent
+    from core.stages import RUN
+
+    path = put_zip(experiment, "Übung.zip", *(f"x/{s}/{c}/{i}.png" for s in ("train", "val", "test") for c in ("senescent", "young") for i in range(3)))
+    app = open_page("dataset", experiment=experiment.name)
+    assert elsewhere(app).proto.expanded
+    assert "**Übung.zip** · 18 pictures · classes: senescent, young · sets: training, validation, test" in words(app)
+    click(app, "Take over")
+    [job] = store.active()
+    assert job.params["positive"] == ""  # what is known by its name need not be said, on the command line neither
+    made = RUN[job.stage](job.params, silent)
+    assert not path.exists()
+    assert [p.path for p in experiment.products("datasets")] == [Path(made)]
+
+
+def test_the_senescent_class_must_be_known(open_page: Open, experiment: Experiment, store: JobStore, click: Click, words: Words) -> None:
+    put_zip(experiment, "a.zip", "old/1.png", "young/1.png")
+    app = open_page("dataset", experiment=experiment.name)
+    assert next(b for b in app.button if b.label == "Take over").disabled
+    assert "Choose first which of the folders" in words(app)
+    assert "sets: none, they are drawn" in words(app)
+    next(s for s in app.selectbox if s.label == "Folder of the senescent class").set_value("old").run()
+    app.text_input(key="zip-only").set_value("(").run()
+    assert "not a regular expression" in click(app, "Take over").error[0].value
+    app.text_input(key="zip-only").set_value("").run()
+    click(app, "Take over")
+    assert store.active()[0].params["positive"] == "old"
+
+
+def test_one_of_several_zips_is_chosen_or_removed(open_page: Open, experiment: Experiment, click: Click, words: Words) -> None:
+    import os
+
+    for age, name in enumerate(("new.zip", "old.zip")):
+        os.utime(put_zip(experiment, name, "senescent/1.png", "young/1.png"), (1e9 - age, 1e9 - age))
+    app = open_page("dataset", experiment=experiment.name)
+    box = next(s for s in app.selectbox if s.label == "ZIP")
+    assert box.options == ["new.zip", "old.zip"]
+    box.set_value(box.options[1]).run()
+    assert "**old.zip** · 2 pictures" in words(app)
+    click(app, "Remove this ZIP")
+    assert "**new.zip** · 2 pictures" in words(app)
+    click(app, "Remove this ZIP")
+    assert not (experiment.path / UPLOADS).exists()
+    assert not any(b.label == "Take over" for b in app.button)
+
+
+def test_a_zip_that_went_bad_can_be_removed(open_page: Open, experiment: Experiment, click: Click) -> None:
+    put_zip(experiment, "a.zip", "senescent/1.png").write_bytes(b"junk")
+    app = open_page("dataset", experiment=experiment.name)
+    assert app.error[0].value.startswith("a.zip: wanted a whole ZIP archive")
+    assert not click(app, "Remove this ZIP").error
+
+
+def test_a_bad_upload_is_told_and_removed(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pages.parts.upload import Uploaded
+
+    put_zip(experiment, "bad.zip", "1.txt")
+    put_zip(experiment, "good.zip", "senescent/1.png", "young/1.png")
+    drops = [Uploaded((("bad.zip", "uploads/bad.zip"), ("good.zip", "uploads/good.zip")), ())]
+    monkeypatch.setattr("pages.parts.dataset_zip.uploader", lambda *given, **named: drops.pop() if drops else None)
+    app = open_page("dataset", experiment=experiment.name)
+    for _ in range(2):  # it stays to be read
+        assert [e.value.split(":")[0] for e in app.error] == ["bad.zip"]
+        assert sorted(p.name for p in (experiment.path / UPLOADS).iterdir()) == ["good.zip"]
+        app.run()

@@ -16,10 +16,11 @@ from core.dataset.crops import cut_crops, normalise, scale_intensity
 from core.dataset.folders import picture_of, white_of
 from core.errors import Cancelled, InputError
 from core.images import full_scale, grey, read, read_labels
-from core.report import read_csv, write_csv
+from core.report import read_csv, write_csv, write_zip
 from core.settings import DatasetSettings, SimulateSettings
 from core.stages.adding import import_labels
 from core.stages.collecting import collect
+from core.stages.crop_archives import import_crops
 from core.stages.crop_folders import export_folder, import_folder
 from core.stages.datasets import open_dataset
 from core.stages.simulating import simulate
@@ -415,6 +416,20 @@ def test_pictures_go_out_and_come_back(annotated: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(data.crops.batch(joined["index"]), back.crops.batch(joined["index_back"]), atol=1e-4)
     with pytest.raises(InputError, match="exists already"):
         export_folder(made, folder)
+
+
+def test_a_dataset_that_travels_as_a_zip_stays_the_same(annotated: Path, tmp_path: Path) -> None:
+    out = open_dataset(build(annotated))
+    write_zip(export_folder(out.path, tmp_path / out.path.name), tmp_path / "crops.zip")
+    back = open_dataset(import_crops(tmp_path / "crops.zip", tmp_path / "back", DatasetSettings(crop_px=0)))
+    one, two = (data.manifest.reset_index().sort_values("cell_id", ignore_index=True) for data in (out, back))
+    assert back.statistics["crop_px"] == 96
+    for column in ("cell_id", "class", "split", "sample", "passage", "condition", "role"):
+        assert one[column].fillna("").tolist() == two[column].fillna("").tolist()
+    for i, j in zip(one["index"], two["index"], strict=True):
+        np.testing.assert_array_equal(out.crops.grey(i), back.crops.grey(j))
+        np.testing.assert_array_equal(out.crops.mask(i), back.crops.mask(j))
+    np.testing.assert_allclose(out.crops.batch(one["index"]), back.crops.batch(two["index"]), atol=1e-4)
 
 
 def test_pictures_that_go_out_say_what_white_is(annotated: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from core.workspace import Experiment, import_file, publish
+from core.workspace import Experiment, create_experiment, import_file, publish
 
 
 @pytest.fixture
@@ -107,3 +107,12 @@ def test_damaged_record_of_a_product(experiment: Experiment) -> None:
     assert [p.id for p in experiment.products("segmentations")] == ["a-1", "b-2"]
     with pytest.raises(InputError, match=r"b-2.*damaged"):
         _ = experiment.product("segmentations", "b-2").settings
+
+
+def test_another_folder_of_the_experiment_is_filled_in_the_same_way(tmp_path: Path) -> None:
+    experiment = create_experiment(tmp_path / "x")
+    for content, stored in ((b"one", "uploads/a.zip"), (b"one", "uploads/a.zip"), (b"two", "uploads/a_2.zip")):
+        (tmp_path / "a.zip").write_bytes(content)
+        assert import_file(experiment, tmp_path / "a.zip", "a.zip", "uploads") == stored
+        assert (experiment.path / stored).read_bytes() == content
+    assert not list(experiment.images.iterdir())

@@ -58,12 +58,13 @@ class Upload {
   constructor(root) {
     this.files = element('input', '', { type: 'file', multiple: '', tabindex: '-1', 'aria-label': 'Files to add' });
     this.folder = element('input', '', { type: 'file', multiple: '', webkitdirectory: '', tabindex: '-1', 'aria-label': 'Folder to add' });
+    this.folderButton = this.button('Choose a folder', '', () => this.folder.click());
     const icon = element('div', 'icon');
     icon.innerHTML = ARROW;
     this.headline = element('div', 'headline');
     this.formats = element('div', 'quiet');
     this.zone = element('div', 'zone', { role: 'group' }, icon, element('div', 'words', {}, this.headline, this.formats),
-      element('div', 'buttons', {}, this.button('Choose files', 'main', () => this.files.click()), this.button('Choose a folder', '', () => this.folder.click())),
+      element('div', 'buttons', {}, this.button('Choose files', 'main', () => this.files.click()), this.folderButton),
       this.files, this.folder);
     this.total = element('progress', '', { 'aria-label': 'Upload', max: '1', value: '0' });
     this.status = element('div', 'status', { role: 'status' });
@@ -108,6 +109,7 @@ class Upload {
     this.headline.textContent = data.label;
     this.formats.textContent = `${data.formats} · up to ${megabytes(data.limit)} each`;
     this.zone.setAttribute('aria-label', data.label);
+    this.folderButton.style.display = data.folders ? '' : 'none';
     this.files.accept = data.suffixes.join(',');
   }
 
@@ -199,7 +201,7 @@ class Upload {
     this.list.replaceChildren();
     this.running.hidden = !ok.length;
     this.total.value = 1;
-    this.status.textContent = `${files(ok.length)} added`;
+    this.status.textContent = `${files(ok.length)} ${this.data.added}`;
     this.tellFailures(bad);
     this.tell('done', { ok: ok.map(({ name, stored }) => ({ name, stored })), bad: bad.map(({ name, why }) => ({ name, why })) });
   }
