@@ -8,6 +8,7 @@ of a step after the first two, and whether the weights after all steps are the s
 """
 
 import argparse
+import itertools
 import json
 import resource
 import statistics
@@ -49,7 +50,7 @@ def measure(given: argparse.Namespace) -> dict[str, object]:
 
     settings = FitSettings(epochs=1, steps=given.steps)
     result = next(fit(network, batches, lambda _: [(torch.zeros(2, 1, given.side, given.side), torch.arange(2))], settings))
-    seconds = [after - start for start, after in zip(started[2:-1], started[3:], strict=True)]
+    seconds = [after - start for start, after in itertools.pairwise(started[2:])]
     each = needed.economical if again else needed.plain
     return {
         "way": given.way,
