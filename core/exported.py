@@ -9,14 +9,19 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 NAMES: Final = ("network.xml", "network.bin")
+DAY_S: Final = 86_400
+DIGEST: Final = "sha256"  # of both; when it was last touched tells when the network was last used
+MOST: Final = 24  # networks kept, those last used; an EfficientNet-B4 takes 70 MB
 
 
 class Inputs(NamedTuple):
@@ -93,9 +98,12 @@ def _read(folder: Path) -> tuple[bytes, bytes] | None:
     """The two files of an exported network; None where they are absent or damaged."""
     try:
         parts = (folder / NAMES[0]).read_bytes(), (folder / NAMES[1]).read_bytes()
-        return parts if (folder / "sha256").read_bytes() == _digest(parts) else None
+        whole = (folder / DIGEST).read_bytes() == _digest(parts)
     except OSError:
         return None
+    with suppress(OSError):  # a read-only folder
+        os.utime(folder / DIGEST)
+    return parts if whole else None
 
 
 def _store(parts: tuple[bytes, bytes], folder: Path) -> None:
@@ -103,12 +111,28 @@ def _store(parts: tuple[bytes, bytes], folder: Path) -> None:
     scratch = folder.with_name(f".{secrets.token_hex(6)}.part")
     try:
         scratch.mkdir(parents=True)
-        for name, data in zip((*NAMES, "sha256"), (*parts, _digest(parts)), strict=True):
+        for name, data in zip((*NAMES, DIGEST), (*parts, _digest(parts)), strict=True):
             (scratch / name).write_bytes(data)
         shutil.rmtree(folder, ignore_errors=True)  # damaged, else it had been read
         scratch.rename(folder)
+        _sweep(folder.parent)
     except OSError:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sweep(networks: Path) -> None:
+    """Remove what was not used for longest, and what a killed export left behind; who reads it just now exports it anew."""
+    parts = [one for one in networks.glob(".*.part") if _used(one, ".") < time.time() - DAY_S]
+    whole = sorted(networks.glob("[!.]*"), key=lambda one: _used(one, DIGEST))
+    for old in (*parts, *whole[:-MOST]):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _used(folder: Path, file: str) -> float:
+    try:
+        return (folder / file).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _digest(parts: tuple[bytes, bytes]) -> bytes:

@@ -1,6 +1,7 @@
 """Compiled networks: PyTorch's numbers, never dependent on company, and a cache that survives damage."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -187,6 +188,24 @@ def test_a_damaged_cache_is_rebuilt(network: nn.Module, batch: np.ndarray, cache
     assert run.about.startswith("openvino")
     assert np.array_equal(run(batch), first)
     assert file.read_bytes() == data
+
+
+@installed
+def test_what_was_not_used_for_longest_leaves_the_cache(batch: np.ndarray, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """Kept are the last two used; a network that was read a moment ago is among them. So are the parts of a running export."""
+    monkeypatch.setattr(exported, "MOST", 2)
+    networks = [nn.Conv2d(2, n, 1).eval() for n in (1, 2, 3)]
+    folders, stale, running = [], cache / "networks" / ".stale.part", cache / "networks" / ".running.part"
+    for part in (stale, running):
+        part.mkdir(parents=True)
+    os.utime(stale, (0, 0))
+    for time_s, k in ((100, 0), (200, 1), (300, 0), (400, 2)):
+        compiled(networks[k], batch.shape, cache_key=f"one {k}")
+        [new] = [one for one in (cache / "networks").glob("[!.]*") if one not in folders] or [folders[k]]
+        folders = folders if new in folders else [*folders, new]
+        os.utime(new / "sha256", (time_s, time_s))
+    assert [one.is_dir() for one in folders] == [True, False, True]
+    assert (stale.exists(), running.exists()) == (False, True)
 
 
 @installed
