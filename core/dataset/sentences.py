@@ -55,7 +55,7 @@ def _balance(counts: dict[str, dict[str, int]], unit: str) -> list[tuple[str, st
     out = []
     for c in (0, 1):
         if not sum(counts[s][str(c)] for s in SPLITS):
-            out.append((ERROR, f"There is no {CLASSES[c]} cell in the whole dataset: a classifier cannot be trained or tested on one class."))
+            out.append((ERROR, f"No cell of the dataset is {CLASSES[c]}: a classifier cannot be trained or tested on one class."))
     if out:
         return out
     for split in SPLITS:

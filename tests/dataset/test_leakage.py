@@ -100,7 +100,7 @@ def test_what_is_kept_together_is_named(manifest: Make) -> None:
 @pytest.mark.parametrize(
     ("columns", "level", "text"),
     [
-        ({"class": [0] * 30}, "error", "no senescent cell in the whole dataset"),
+        ({"class": [0] * 30}, "error", "No cell of the dataset is senescent"),
         ({"split": ["train"] * 20 + ["test"] * 10}, "warning", "no culture left to choose the best epoch"),
         ({"split": ["train"] * 28 + ["test"] * 2}, "warning", "test set has only 1 senescent cell;"),
         ({"cut_off": [True] * 30}, "error", "Every cell is larger than the crop"),

@@ -288,7 +288,7 @@ def one_positive_culture(table: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("change", "settings", "text"),
     [
-        (only_class(0), SMALL, "error: There is no senescent cell in the whole dataset"),
+        (only_class(0), SMALL, "error: No cell of the dataset is senescent"),
         (first_cells(3), SMALL, "warning: All cells come from one culture"),
         (one_positive_culture, SMALL, "warning: Every senescent cell comes from one culture (MSC2)"),
         (first_cells(10_000), DatasetSettings(crop_px=4), "error: Every cell is larger than the crop"),
