@@ -100,14 +100,14 @@ def import_form() -> None:
             for label, column in zip(("Training mean", "Training standard deviation", "Decision threshold"), st.columns(3), strict=True)
         )
     if st.button("Check and import", type="primary", disabled=file is None or not name.strip()) and file is not None:
-        try:
-            with st.spinner("Checking the file …"), tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / Path(file.name).name
-                path.write_bytes(file.getbuffer())
+        with st.spinner("Checking the file …"), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(file.name).name
+            path.write_bytes(file.getbuffer())
+            try:
                 model = add_model(path, name=name.strip(), kind=kind, mean=mean, std=std, threshold=threshold)
-        except InputError as problem:
-            st.error(str(problem), icon=":material/error:")
-            return
+            except InputError as problem:
+                st.error(str(problem).replace(str(path), path.name), icon=":material/error:")  # the user knows its name only
+                return
         address.write(model=model.name)
         st.success(f"{model.name} is in the library. Choose it wherever a model is asked for.", icon=":material/check:")
 

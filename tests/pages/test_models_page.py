@@ -50,7 +50,8 @@ def test_a_file_that_is_no_model_is_refused_in_plain_words(open_page: Open, clic
     app = open_page("models")
     app.file_uploader[0].upload("my model.pt", b"not a model").run()
     click(app, "Check and import")
-    assert app.error
+    [told] = app.error
+    assert told.value.startswith("my model.pt: wanted")
     assert not [m for m in list_models() if m.source == "library"]
 
 
