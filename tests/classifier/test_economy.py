@@ -128,10 +128,12 @@ def free(monkeypatch, net, crops, plain_share):
     monkeypatch.setattr(economy, "free_memory", lambda: int((needed.fixed + plain_share * crops * needed.plain) / economy.ROOM))
 
 
-def test_a_training_short_of_memory_gives_the_same_results(monkeypatch):
-    plenty = list(fit(network(), training, validation, SETTINGS))
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_training_short_of_memory_gives_the_same_results(monkeypatch, bf16):
+    settings = replace(SETTINGS, bf16=bf16)
+    plenty = list(fit(network(), training, validation, settings))
     free(monkeypatch, network(), 16, 0.9)
-    short = list(fit(network(), training, validation, SETTINGS))
+    short = list(fit(network(), training, validation, settings))
     assert [(one.again, one.at_once) for one in plenty] == [(False, None)] * 2
     assert [(one.again, one.at_once) for one in short] == [(True, None)] * 2
     for one, other in zip(plenty, short, strict=True):
