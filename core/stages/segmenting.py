@@ -22,10 +22,13 @@ from core.settings import SegmentSettings
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
 from core.stages.measuring import measure_field, write_measurements
 from core.tables import CELLS, SEGMENTED_FIELDS, typed
-from core.workspace import AlreadyPublished, Experiment, product_id, publish, read_json, write_json
+from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_json
 
 FIELDS_FOR_DIAMETER = 3
+SAMPLES = "diameter_from.json"  # for each magnification the fields on which its diameter was estimated, as in "inputs" of settings.json
 ERRORS = "flow_errors"  # one file a field while the others are still to come
+
+Samples = dict[float | None, list[FieldOfView]]
 
 
 def run(params: dict[str, Any], progress: Progress) -> Path:
@@ -47,9 +50,9 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
     model = find_model(settings.model, "segmenter")
     assert model.path is not None  # find_model refuses what is not there
     payload: dict[str, Any] = {"settings": vars(settings) | {"model": model.sha256}, "inputs": inputs(experiment, chosen)}
-    if _estimated(settings):
-        sizes = dict.fromkeys(f.pixel_size_um for f in chosen)
-        payload["diameter"] = [inputs(experiment, _for_diameter(experiment, size)) for size in sizes]
+    samples = {size: _for_diameter(experiment, size) for size in dict.fromkeys(f.pixel_size_um for f in chosen)} if _estimated(settings) else {}
+    if samples:
+        payload["diameter"] = [inputs(experiment, sample) for sample in samples.values()]
     about: dict[str, Any] = {
         "command": command("segment", path, settings, fields=only),
         "models": {"segmenter": model.record()},
@@ -59,15 +62,17 @@ def segment(path: Path, settings: SegmentSettings, only: Sequence[str] | None = 
         with publish(experiment, "segmentations", product_id(model.name, payload), settings, **about) as partial:
             progress(0, len(chosen), "loading the segmentation model")
             segmenter = load_segmenter(model.path, speed=speed)
-            _all_fields(experiment, chosen, segmenter, settings, partial.path, progress)
+            _all_fields(experiment, chosen, samples, segmenter, settings, partial.path, progress)
     except AlreadyPublished as ready:
         return ready.path
     return partial.final
 
 
-def _all_fields(experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress) -> None:
+def _all_fields(
+    experiment: Experiment, chosen: list[FieldOfView], samples: Samples, segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress
+) -> None:
     failures = Failures()
-    diameters = _diameters(experiment, chosen, segmenter, settings, folder, part(progress, 0, 0, len(chosen)))
+    diameters = _diameters(experiment, chosen, samples, segmenter, settings, folder, part(progress, 0, 0, len(chosen)))
     for name in ("labels", ERRORS):
         (folder / name).mkdir(exist_ok=True)
     rows, cells = [], []
@@ -123,7 +128,7 @@ def write_tables(folder: Path, rows: list[dict[str, Any]], cells: list[pd.DataFr
 
 
 def _diameters(
-    experiment: Experiment, chosen: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress
+    experiment: Experiment, chosen: list[FieldOfView], samples: Samples, segmenter: Segmenter, settings: SegmentSettings, folder: Path, progress: Progress
 ) -> dict[str, float]:
     """The diameter in px that each field gets: as set, or estimated once per magnification and remembered."""
     memory = folder / "diameters.json"
@@ -132,12 +137,15 @@ def _diameters(
     found: dict[str, float] = {}
     for pixel_size in dict.fromkeys(f.pixel_size_um for f in chosen):
         alike = [f for f in chosen if f.pixel_size_um == pixel_size]
-        found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike[0], segmenter, settings, progress))
+        found |= dict.fromkeys((f.fov_id for f in alike), _diameter(experiment, alike[0], samples.get(pixel_size, []), segmenter, settings, progress))
+    write_json(folder / SAMPLES, {"fields": [inputs(experiment, sample) for sample in samples.values()]})
     write_json(memory, found)
     return found
 
 
-def _diameter(experiment: Experiment, fov: FieldOfView, segmenter: Segmenter, settings: SegmentSettings, progress: Progress) -> float:
+def _diameter(
+    experiment: Experiment, fov: FieldOfView, sample: list[FieldOfView], segmenter: Segmenter, settings: SegmentSettings, progress: Progress
+) -> float:
     """Of ``fov`` and of all fields of its magnification."""
     if settings.diameter_um > 0:
         if fov.pixel_size_um is None:
@@ -149,7 +157,7 @@ def _diameter(experiment: Experiment, fov: FieldOfView, segmenter: Segmenter, se
     if settings.diameter_px > 0:
         return settings.diameter_px
     images = []
-    for one in _for_diameter(experiment, fov.pixel_size_um):
+    for one in sample:
         with Failures().collecting(one.fov_id, one.phase):  # reported later, when the field itself is read
             images.append(grey(read_phase(experiment, one)))
     return segmenter.estimate_diameter(images, progress) if images else segmenter.diameter_px
@@ -160,6 +168,22 @@ def _estimated(settings: SegmentSettings) -> bool:
 
 
 def _for_diameter(experiment: Experiment, pixel_size_um: float | None) -> list[FieldOfView]:
-    """Some fields of a magnification, of all in the experiment: a field alone then gets the diameter that it gets among others."""
+    """Some fields of a magnification, of all in the experiment, for one diameter: a field alone then gets the one that it gets among others.
+
+    Once a segmentation has estimated the diameter on enough fields, these fields stay while they are there: images that are
+    added later then change nothing in the outlines of the others.
+    """
     alike = [f for f in fields(experiment.fields()) if f.pixel_size_um == pixel_size_um]
+    now = {f.fov_id: row for f, row in zip(alike, inputs(experiment, alike), strict=True)}
+    for product in reversed(experiment.products("segmentations")):
+        for sample in _samples(product):
+            if len(sample) == FIELDS_FOR_DIAMETER and all(now.get(row["fov_id"]) == row for row in sample):
+                return [f for f in alike if f.fov_id in {row["fov_id"] for row in sample}]
     return alike[:: max(1, len(alike) // FIELDS_FOR_DIAMETER)][:FIELDS_FOR_DIAMETER]
+
+
+def _samples(segmentation: Product) -> list[list[dict[str, Any]]]:
+    try:
+        return list(read_json(segmentation.path / SAMPLES)["fields"])
+    except (InputError, KeyError):  # outlines of another kind, of before, or a damaged file
+        return []

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import core.__main__ as command_line
@@ -11,7 +12,9 @@ import core.stages.segmenting as stage
 from core.cells.weights import expected_shapes
 from core.errors import Cancelled, InputError
 from core.images import read, read_labels, write_image
+from core.report import read_csv
 from core.settings import SegmentSettings
+from core.tables import SEGMENTED_FIELDS
 from core.workspace import read_json
 
 
@@ -105,6 +108,46 @@ def test_an_estimated_diameter_is_that_of_the_experiment(small: Path, network: o
     stage.segment(small, SegmentSettings(), [stage.Experiment(small).fields()["fov_id"][0]])
     stage.segment(small, SegmentSettings())
     assert looked == [2, 2]
+
+
+def more_fields(experiment: Path, count: int, grey: int) -> None:
+    """Add fields of one grey value each to the table."""
+    home = stage.Experiment(experiment)
+    table = home.fields()
+    new = []
+    for _ in range(count):
+        name = f"images/new{len(table) + len(new)}_{grey}.tif"
+        write_image(home.path / name, np.full((90, 100), grey, np.uint8), 0.65)
+        new.append(table.iloc[0].to_dict() | {"fov_id": Path(name).stem, "phase": name, "stain": "", "labels": ""})
+    home.save_fields(pd.concat([table, pd.DataFrame(new)], ignore_index=True))
+
+
+def test_images_that_are_added_later_do_not_change_the_others(small: Path, network: object) -> None:
+    """The estimated diameter stays that of the fields it was estimated on, once these were enough."""
+
+    def brightness(images: list[np.ndarray], progress: object) -> float:
+        return float(np.mean([image.mean() for image in images]))
+
+    network.estimate_diameter = brightness  # type: ignore[attr-defined]
+
+    def diameters() -> dict[str, float]:
+        made = stage.segment(small, SegmentSettings())
+        assert stage.segment(small, SegmentSettings()) == made
+        table = read_csv(made / "fields.csv", SEGMENTED_FIELDS)
+        return dict(zip(table["fov_id"], table["diameter_px"], strict=True))
+
+    two = diameters()
+    more_fields(small, 3, 200)
+    five = diameters()
+    assert len(set(five.values())) == 1
+    assert five.items().isdisjoint(two.items())  # two fields were too few to stay with
+    more_fields(small, 4, 20)
+    nine = diameters()
+    assert set(nine.values()) == set(five.values())
+    [sample] = read_json(stage.segment(small, SegmentSettings()) / stage.SAMPLES)["fields"]
+    looked_at = stage.Experiment(small).resolve(sample[0]["phase"])[0]
+    write_image(looked_at, np.full((90, 100), 7, np.uint8), 0.65)
+    assert set(diameters().values()) != set(nine.values())  # one of them is another image now
 
 
 def test_settings_json_says_what_ran(small: Path, model: Path) -> None:
