@@ -475,6 +475,7 @@ EXPORTED_CROPS: Final[Mapping[str, str]] = {  # manifest.csv beside exported pic
     "file": "str",  # the picture, relative to the folder
     "white": "Float64",  # largest value that the picture can have
     "white_guessed": "boolean",  # True where the field's own file did not say its bit depth
+    "common_pixel_size_um": "Float64",  # to which all cells were brought; empty where each kept its field's
 }
 
 BASELINES: Final[Mapping[str, str]] = {  # of an evaluation: what simple numbers reach

@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 ACTIVE: Final = ("queued", "running")
-UNQUEUED: Final = frozenset({"download"})  # stages that need no processor: they run at once, beside the heavy job
+UNQUEUED: Final = frozenset({"download", "add", "review", "annotate", "dataset", "import_crops", "report", "export"})
+"""Stages of seconds or a few minutes that hold one field or less in memory: they run at once, beside the heavy job."""
 
 VERSION: Final = 1
 SCHEMA: Final = """

@@ -23,7 +23,7 @@ from core.settings import DatasetSettings
 from core.stages.annotated import group_names
 from core.stages.collecting import check_settings, home_of, manifest_of, write_dataset
 from core.stages.common import Failures
-from core.stages.crop_pictures import largest, listed, lost, picture_in, take
+from core.stages.crop_pictures import COMMON, OF_THE_CELL, as_told, common_pixel_size, largest, listed, lost, picture_in, take
 from core.stages.datasets import open_dataset
 from core.tables import EXPORTED_CROPS, typed
 from core.workspace import AlreadyPublished, file_errors, product_id, publish
@@ -71,7 +71,8 @@ def export_folder(dataset: Path, target: Path, progress: Progress = silent, bits
             (partial / file).write_bytes(png(picture_of(data.crops, i, bits)))
             files.append(file)
             whites.append(white_of(data.crops, i, bits))
-        more = {"file": files, "white": whites, "white_guessed": data.crops.index["guessed"] == 1}
+        common = data.statistics["pixel_size_um"]
+        more = {"file": files, "white": whites, "white_guessed": data.crops.index["guessed"] == 1, "common_pixel_size_um": pd.NA if common is None else common}
         write_csv(partial / MANIFEST_FILE, typed(data.manifest.assign(**more), EXPORTED_CROPS))
         for split in SPLITS:
             write_csv(partial / f"{split}_set.csv", to_original(data.manifest, split))
@@ -101,7 +102,7 @@ def take_over(brought: Brought, out: Path, settings: DatasetSettings, only: str,
     cells = _listed(brought, only, positive)
     cells["split"], sets = _settled(cells, settings)
     crop_px = settings.crop_px or largest(brought.folder, cells["image"], brought.called)
-    settings = replace(settings, crop_px=crop_px)
+    settings = replace(settings, crop_px=crop_px, pixel_size_um=common_pixel_size(cells, brought.called))
     home, record = home_of(out), {**vars(settings), "split": sets, "folder": _known_by(brought, cells)}
     identity = product_id(f"{brought.name}-{crop_px}px", {**record, "only": only, "positive": positive})
     try:
@@ -161,6 +162,8 @@ def _described(table: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     for column in ("cell_id", "experiment", "fov_id", "label", "sample", "role", "passage", "condition", "well", "fragile", "white", "white_guessed"):
         values = table["image"].map(known[column])
         table[column] = values.where(values.notna(), table.get(column, ""))
+    for column in (*OF_THE_CELL, COMMON):
+        table[f"told_{column}"] = table["image"].map(known[column])
     return table
 
 
@@ -208,7 +211,7 @@ def _build(brought: Brought, cells: pd.DataFrame, settings: DatasetSettings, tar
     rows = cells.iloc[index["label"] - 1].reset_index(drop=True)
     _check_classes(brought.called, cells, rows, failures)
     left = {"the picture could not be used": len(cells) - len(rows)} if len(rows) < len(cells) else {}
-    write_dataset(target, manifest_of(rows, index, settings), index, settings, left)
+    write_dataset(target, as_told(manifest_of(rows, index, settings), rows), index, settings, left)
     write_csv(target / "failures.csv", failures.table())
 
 

@@ -16,6 +16,10 @@ from core.settings import DatasetSettings
 from core.stages.collecting import raw_grey
 from core.stages.common import Failures
 
+COMMON = "common_pixel_size_um"
+OF_THE_CELL = ("curated", "touches_border", "cut_off", "rescaled", "area_px", "area_um2", "extent_px", "confluence", "pixel_size_um")
+"""What a picture does not show of its cell, and the manifest beside it tells."""
+
 
 class Listed(NamedTuple):
     """A picture, and what the manifest beside it says of its white (NA where it says nothing)."""
@@ -81,3 +85,23 @@ def by_path(file: str) -> Iterator[None]:
     except InputError as error:
         name, text = PurePosixPath(file).name, str(error)
         raise InputError(f"{file}{text.removeprefix(name)}" if text.startswith(name) else f"{file}: {text}") from None
+
+
+def common_pixel_size(cells: pd.DataFrame, called: str) -> float:
+    """To which the pictures were brought, where their manifest says so; 0: each has the one of its field."""
+    told = cells.get(f"told_{COMMON}", pd.Series(dtype="Float64"))
+    if told.isna().all():
+        return 0.0
+    if told.isna().any() or told.nunique() > 1:
+        raise InputError(f"{called}: its pictures were brought to different pixel sizes ({COMMON} in manifest.csv). Take each kind over on its own.")
+    return float(told.iloc[0])
+
+
+def as_told(manifest: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with what the one beside the pictures tells of their cells; a crop may be smaller here than there."""
+    manifest = manifest.copy()
+    for column in OF_THE_CELL:
+        told = rows.get(f"told_{column}", pd.Series(pd.NA, index=rows.index)).astype(manifest[column].dtype)
+        known = told | manifest[column] if column == "cut_off" else told
+        manifest[column] = known.where(told.notna(), manifest[column])
+    return manifest

@@ -3,6 +3,7 @@
 import errno
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -22,6 +23,7 @@ from core.stages.adding import import_labels
 from core.stages.collecting import collect
 from core.stages.crop_archives import import_crops
 from core.stages.crop_folders import export_folder, import_folder
+from core.stages.crop_pictures import OF_THE_CELL
 from core.stages.datasets import open_dataset
 from core.stages.simulating import simulate
 from core.stages.splitting import Wanted
@@ -581,3 +583,41 @@ def test_a_split_can_be_checked_alone(tmp_path: Path, capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert "error: 1 of 1 test fields are also in training" in shown
     assert "2 cells stand in more than one set" in shown
+
+
+@pytest.mark.parametrize("common", [1.3, 0.0])
+def test_what_a_picture_does_not_show_of_its_cell_comes_back_too(annotated: Path, tmp_path: Path, common: float) -> None:
+    first = build(annotated, replace(SMALL, pixel_size_um=common))
+    folder = export_folder(first, tmp_path / first.name)
+    second = import_folder(folder, tmp_path / "second", DatasetSettings(crop_px=0))
+    one, two = (open_dataset(path) for path in (first, second))
+    assert two.statistics["pixel_size_um"] == one.statistics["pixel_size_um"] == (common or None)
+    known, back = (data.manifest.sort_values("cell_id", ignore_index=True) for data in (one, two))
+    for column in OF_THE_CELL:
+        assert known[column].tolist() == back[column].tolist(), column
+    assert known["rescaled"].all() == bool(common)
+    assert known["touches_border"].any()
+
+
+def test_a_smaller_crop_cuts_more_cells_off_than_the_manifest_tells(annotated: Path, tmp_path: Path) -> None:
+    folder = export_folder(build(annotated), tmp_path / "crops")
+    before, after = (open_dataset(import_folder(folder, tmp_path / str(px), DatasetSettings(crop_px=px))).manifest["cut_off"] for px in (0, 16))
+    assert before.sum() < after.sum()
+
+
+def test_pictures_of_two_pixel_sizes_are_refused(annotated: Path, tmp_path: Path) -> None:
+    folder = export_folder(build(annotated), tmp_path / "crops")
+    table = read_csv(folder / "manifest.csv", EXPORTED_CROPS)
+    table.loc[0, "common_pixel_size_um"] = 2.0
+    write_csv(folder / "manifest.csv", table)
+    with pytest.raises(InputError, match="different pixel sizes"):
+        import_folder(folder, tmp_path / "second", DatasetSettings(crop_px=0))
+
+
+def test_an_export_of_before_is_taken_too(annotated: Path, tmp_path: Path) -> None:
+    folder = export_folder(build(annotated), tmp_path / "crops")
+    table = pd.read_csv(folder / "manifest.csv").drop(columns="common_pixel_size_um")
+    table.to_csv(folder / "manifest.csv", index=False)
+    made = open_dataset(import_folder(folder, tmp_path / "second", DatasetSettings(crop_px=0)))
+    assert made.statistics["pixel_size_um"] is None
+    assert made.manifest["pixel_size_um"].notna().all()
