@@ -12,7 +12,7 @@ from core.settings import AssessSettings, SegmentSettings
 def register(commands: Any) -> None:
     one = command(commands, "assess", run, "score the cells and report senescent fractions", AssessSettings)
     add_options(one, SegmentSettings, ASSESS_RENAMED)
-    one.add_argument("--segmentation", metavar="ID", help="use this segmentation instead of making one")
+    one.add_argument("--segmentation", metavar="ID", help="use this segmentation instead of making one; fields that it lacks are outlined in the same way")
 
 
 def run(given: argparse.Namespace) -> Path:

@@ -17,6 +17,7 @@ from core.report import jpeg, overlay, read_csv, write_csv
 from core.settings import AssessSettings, ReportSettings, SegmentSettings
 from core.stages.assessed import NOTES, OVERLAYS, Assessed
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
+from core.stages.extending import extend
 from core.stages.imaging import image_looks
 from core.stages.reporting import gather, write_results
 from core.stages.scoring import SCORED, Scorer, decision_threshold
@@ -51,7 +52,7 @@ def assess(
 ) -> Path:
     """Score every cell of every field and return the folder of the assessment.
 
-    The segmentation named is used, else the one that ``segmenting`` gives (made or continued first). A finished
+    The segmentation named is used, extended by the fields that it lacks, else the one that ``segmenting`` gives (made or continued first). A finished
     assessment of the same inputs is returned at once; an interrupted one goes on where it stopped.
     """
     experiment = Experiment(path)
@@ -59,10 +60,9 @@ def assess(
     assert model.path is not None  # find_model refuses what is not there
     checkpoint = load_checkpoint(model.path)
     checked_precision(settings.precision)
-    if segmentation_id is None:
-        segmentation = experiment.product("segmentations", segment(path, segmenting, None, part(progress, 0, SEGMENT_SHARE, 1.0)).name)
-    else:
-        segmentation = experiment.product("segmentations", segmentation_id)
+    outlining = part(progress, 0, SEGMENT_SHARE, 1.0)
+    outlines = segment(path, segmenting, None, outlining) if segmentation_id is None else extend(path, segmentation_id, outlining)
+    segmentation = experiment.product("segmentations", outlines.name)
     fields, table = chosen_fields(experiment, None), experiment.fields()
     payload = {
         "settings": vars(settings) | {"classifier": model.sha256},

@@ -8,6 +8,8 @@ import streamlit as st
 
 from core.errors import InputError
 from core.models import Model, find_model, list_models
+from core.report.words import count
+from core.stages.extending import missing_fields, outlined_with
 from core.workspace import Experiment, Product, allowed_path, allowed_roots, experiment_path, list_experiments
 from pages.parts import address, job_panel
 from pages.parts.words import product_words
@@ -82,18 +84,31 @@ def choose_product(experiment: Experiment, kind: str, name: str, label: str, new
 
 
 def choose_outlines(experiment: Experiment) -> Product | None:
-    """An earlier segmentation of all fields to work on, or None for new outlines; asked only where there is one."""
-    products = segmentations_of_all_fields(experiment)
+    """An earlier segmentation to work on, which may lack fields that were added since, or None for new outlines; asked only where there is one."""
+    products = segmentations_of_all_fields(experiment) | segmentations_to_extend(experiment)
     if not products:
         return None
-    shown = choose("Outlines of the cells", [NEW, *products], "segmentation", lambda one: "New outlines" if one == NEW else product_words(products[one]), NEW)
-    return products.get(shown)
+
+    def words(one: str) -> str:
+        if one == NEW:
+            return "New outlines"
+        lacking = len(missing_fields(experiment, products[one]))
+        return product_words(products[one]) + (f" · and {count(lacking, 'new field')}" if lacking else "")
+
+    return products.get(choose("Outlines of the cells", [NEW, *products], "segmentation", words, NEW))
 
 
 def segmentations_of_all_fields(experiment: Experiment) -> dict[str, Product]:
     """The segmentations that hold every field of the experiment, newest first."""
     wanted = set(experiment.fields()["fov_id"])
     return {p.id: p for p in experiment.products("segmentations") if wanted <= _fields_of(p)}
+
+
+def segmentations_to_extend(experiment: Experiment) -> dict[str, Product]:
+    """The segmentations of most of the fields, newest first, whose model is known, so that it can outline the others; no previews."""
+    wanted = set(experiment.fields()["fov_id"])
+    lacking = {p.id: p for p in experiment.products("segmentations") if 2 * len(wanted & _fields_of(p)) > len(wanted) and wanted - _fields_of(p)}
+    return {id: product for id, product in lacking.items() if outlined_with(experiment, product)}
 
 
 def _fields_of(product: Product) -> set[str]:

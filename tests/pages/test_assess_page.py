@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import JobStore
-from core.workspace import Experiment, create_experiment, experiment_path
+from core.settings import SegmentSettings
+from core.workspace import Experiment, create_experiment, experiment_path, read_json, write_json
 
 Open = Callable[..., AppTest]
 Words = Callable[[AppTest], str]
@@ -86,6 +88,25 @@ def test_ready_outlines_can_be_used(open_page: Open, experiment: Experiment, seg
     assert not [n for n in app.number_input if n.label == "Flow error allowed"]
     click(app, "Assess 2 fields")
     assert store.active()[0].params["segmentation"] == segmentation
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_earlier_outlines_can_be_used_after_images_were_added(
+    open_page: Open, experiment: Experiment, segmentation: str, store: JobStore, click: Click, known: bool
+) -> None:
+    """Where a model made them: the added fields are outlined in the same way."""
+    file = experiment.path / "segmentations" / segmentation / "settings.json"
+    if known:
+        write_json(file, read_json(file) | {"settings": vars(SegmentSettings())})
+    table = experiment.fields()
+    experiment.save_fields(pd.concat([table, table.tail(1).assign(fov_id="added")], ignore_index=True))
+    app = open_page(experiment=experiment.name, segmentation=segmentation)
+    offered = [box for box in app.selectbox if box.label == "Outlines of the cells"]
+    assert bool(offered) == known
+    click(app, "Assess 3 fields")
+    assert store.active()[0].params.get("segmentation") == (segmentation if known else None)
+    if known:
+        assert [option.endswith("and 1 new field") for option in offered[0].options] == [False, True]
 
 
 def test_a_result_shows_fraction_interval_cautions_and_what_was_left_out(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
