@@ -1,12 +1,11 @@
 """The table of fields on the page: edited in place and saved at once, exported and imported as CSV, read from file names."""
 
-import io
-
 import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
 from core.fields import merge_metadata, parse_name
+from core.metadata_csv import metadata_table
 from core.name_template import pattern_of
 from core.report.words import count
 from core.tables import FIELDS, ROLES, typed
@@ -135,12 +134,12 @@ def _from_csv(experiment: Experiment, table: pd.DataFrame) -> None:
     if file is None:
         return
     try:
-        rows = pd.read_csv(io.BytesIO(file.getvalue()), sep=None, engine="python", dtype="str", encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as problem:
-        st.error(f"{file.name}: wanted a CSV table, but it cannot be read ({problem}).")
+        rows = metadata_table(file.getvalue(), file.name)
+    except InputError as problem:
+        st.error(str(problem), icon=":material/error:")
         return
     st.dataframe(rows.head(8), hide_index=True)
-    if st.button(f"Write {len(rows)} rows into the table"):
+    if st.button(f"Write {count(len(rows), 'row')} into the table", disabled=rows.empty):
         _merge(experiment, table, rows)
 
 

@@ -80,6 +80,20 @@ def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment,
     assert experiment.fields()["condition"].to_list() == ["doxo", ""]
 
 
+def test_a_csv_table_saved_by_a_german_excel_is_read(open_page: Open, experiment: Experiment, click: Click) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    csv = "fov_id;condition\nMSC1_P4_f01;Kälte für 2 h\n".encode("cp1252")
+    next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", csv).run()
+    click(app, "Write 1 row")
+    assert experiment.fields()["condition"].to_list() == ["Kälte für 2 h", ""]
+
+
+def test_a_workbook_named_csv_is_refused_with_what_to_do(open_page: Open, experiment: Experiment, words: Words) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", b"PK\x03\x04\x00\x00\x81").run()
+    assert "CSV UTF-8" in words(app)
+
+
 def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     app = open_page("experiments", experiment=experiment.name)
     next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", b"fov_id,condition\nnobody,x\n").run()
