@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -78,6 +79,39 @@ def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment,
     next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", "fov_id;condition\nMSC1_P4_f01;doxo\n".encode("utf-8-sig")).run()
     click(app, "Write 1 row")
     assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+
+
+def edited_in_the_table(app: AppTest, monkeypatch: pytest.MonkeyPatch, column: str, value: str) -> AppTest:
+    """Type ``value`` into the first row, as the browser does: the editor of that page gives it back until another one stands there."""
+    from streamlit.delta_generator import DeltaGenerator
+
+    keys: list[str] = []
+
+    def editor(self: DeltaGenerator, table: pd.DataFrame, *, key: str, **given: object) -> pd.DataFrame:
+        keys.append(key)
+        return table.assign(**{column: [value, *table[column].iloc[1:]]}) if key == keys[0] else table
+
+    monkeypatch.setattr(DeltaGenerator, "data_editor", editor)
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_what_two_tabs_change_is_kept(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    experiment.save_fields(experiment.fields().assign(passage=["7", "8"]))
+    edited_in_the_table(app, monkeypatch, "condition", "doxo")
+    assert experiment.fields()["passage"].to_list() == ["7", "8"]
+    assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+    assert "changed elsewhere" not in words(app)
+
+
+def test_a_cell_changed_in_two_tabs_is_said(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    experiment.save_fields(experiment.fields().assign(condition=["H2O2", ""]))
+    edited_in_the_table(app, monkeypatch, "condition", "doxo")
+    assert experiment.fields()["condition"].to_list() == ["H2O2", ""]
+    assert "MSC1_P4_f01, Condition: 'doxo'; it is 'H2O2' now" in words(app)
 
 
 def test_a_csv_table_saved_by_a_german_excel_is_read(open_page: Open, experiment: Experiment, click: Click) -> None:
