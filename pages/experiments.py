@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.errors import InputError
 from core.report.words import count
+from core.same_images import same_image_words
 from core.workspace import KINDS, Experiment, checked_name, create_experiment, list_experiments
 from pages.parts import address
 from pages.parts.add_images import add_images
@@ -86,6 +87,8 @@ def show(experiment: Experiment) -> None:
     images, described, made = st.tabs(["Images", "Table of fields", "What was made"])
     with images:
         add_images(experiment)
+        if same := same_image_words(experiment, table["phase"]):
+            st.warning(same, icon=":material/content_copy:")
         thumbnails(experiment, table)
     with described:
         if table.empty:

@@ -12,6 +12,7 @@ from core.fields import merge_metadata, parse_name
 from core.metadata_csv import metadata_table
 from core.name_template import pattern_of
 from core.report.words import count
+from core.same_images import same_image_words
 from core.tables import FIELDS, ROLES, typed
 from core.workspace import Experiment
 
@@ -56,6 +57,8 @@ def edit_fields(experiment: Experiment) -> pd.DataFrame:
         if len(changed) < len(before):
             st.rerun()  # what stands above the table lists the files that are no field now
     st.caption("Changes are saved at once. A row that you delete leaves the table; its image file stays.")
+    if same := same_image_words(experiment, changed["phase"]):
+        st.warning(same, icon=":material/content_copy:")
     unknown = int(changed["pixel_size_um"].isna().sum())
     if unknown:
         st.caption(f":orange[The pixel size of {count(unknown, 'field')} is unknown.] Fill in the column µm per px: cells are then scored at the right scale.")

@@ -135,6 +135,14 @@ def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experimen
     assert "nobody" in words(app)
 
 
+def test_the_same_image_twice_is_said_where_images_are_added_and_described(open_page: Open, experiment: Experiment, words: Words) -> None:
+    said = "MSC1_P4_f01_phase.tif and MSC2_P9_f01_phase.tif hold the same image"
+    shown = {page: words(open_page(page, experiment=experiment.name)).count(said) for page in ("experiments", "assess")}
+    assert shown == {"experiments": 2, "assess": 1}
+    write_image(experiment.resolve(experiment.fields()["phase"][1])[0], __import__("numpy").ones((96, 96), "uint16"))
+    assert "hold the same image" not in words(open_page("experiments", experiment=experiment.name))
+
+
 def test_files_that_are_no_field_are_listed_with_the_reason(open_page: Open, experiment: Experiment, words: Words) -> None:
     (experiment.images / "broken.tif").write_text("no image", encoding="utf-8")
     (experiment.images / "lonely_stain.tif").write_bytes((experiment.images / "MSC1_P4_f01_stain.tif").read_bytes())
