@@ -94,7 +94,7 @@ def show(experiment: Experiment) -> None:
         if table.empty:
             st.info("Add images first; then describe them here.", icon=":material/table:")
         else:
-            table = edit_fields(experiment)
+            table = edit_fields(experiment, "experiments")
             with st.expander("Fill in many fields at once", icon=":material/edit_note:"):
                 describe_fields(experiment, table)
     with made:

@@ -41,10 +41,15 @@ HELP = (
 DESCRIPTION = ("sample", "role", "passage", "condition", "well", "time_h")
 
 
-def edit_fields(experiment: Experiment) -> pd.DataFrame:
-    """Show the table; what the user changes is saved at once. Returns the table as it stands on disk."""
-    key = f"fields-{experiment.path}"
-    state = st.session_state.setdefault(key, None) or _begin(experiment, key, experiment.fields())
+def edit_fields(experiment: Experiment, page: str) -> pd.DataFrame:
+    """Show the table; what the user changes is saved at once. Returns the table as it stands on disk.
+
+    ``page``: where it is shown, for the editor of one page knows nothing of what was typed on another.
+    """
+    key = f"fields-{page}-{experiment.path}"
+    state = st.session_state.setdefault(key, None)
+    if state is None or f"{key}-{state['version']}" not in st.session_state:  # Streamlit forgets what was typed once the page is left
+        state = _begin(experiment, key, experiment.fields())
     place = st.empty()
     before = state["saved"]
     changed = typed(_editor(place, state, key), FIELDS)

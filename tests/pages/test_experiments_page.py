@@ -1,11 +1,13 @@
 """Experiments: list, create, open, describe, products."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ElementTree
 
 from core.images import write_image
 from core.jobs import JobStore
@@ -81,37 +83,53 @@ def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment,
     assert experiment.fields()["condition"].to_list() == ["doxo", ""]
 
 
-def edited_in_the_table(app: AppTest, monkeypatch: pytest.MonkeyPatch, column: str, value: str) -> AppTest:
-    """Type ``value`` into the first row, as the browser does: the editor of that page gives it back until another one stands there."""
-    from streamlit.delta_generator import DeltaGenerator
+def type_into_the_first_row(app: AppTest, monkeypatch: pytest.MonkeyPatch, column: str, value: str) -> None:
+    """What the browser sends when somebody types into the table of fields."""
+    [editor] = [table.proto.id for table in app.dataframe if table.proto.editing_mode]
+    states = ElementTree.get_widget_states
 
-    keys: list[str] = []
+    def with_an_edit(self: ElementTree) -> WidgetStates:
+        sent = states(self)
+        edit = {"edited_rows": {"0": {column: value}}, "added_rows": [], "deleted_rows": []}
+        sent.widgets.add(id=editor, string_value=json.dumps(edit))
+        return sent
 
-    def editor(self: DeltaGenerator, table: pd.DataFrame, *, key: str, **given: object) -> pd.DataFrame:
-        keys.append(key)
-        return table.assign(**{column: [value, *table[column].iloc[1:]]}) if key == keys[0] else table
-
-    monkeypatch.setattr(DeltaGenerator, "data_editor", editor)
-    app.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(ElementTree, "get_widget_states", with_an_edit)
+        app.run()
     assert not app.exception, app.exception
-    return app
 
 
 def test_what_two_tabs_change_is_kept(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
     app = open_page("experiments", experiment=experiment.name)
     experiment.save_fields(experiment.fields().assign(passage=["7", "8"]))
-    edited_in_the_table(app, monkeypatch, "condition", "doxo")
+    type_into_the_first_row(app, monkeypatch, "condition", "doxo")
     assert experiment.fields()["passage"].to_list() == ["7", "8"]
     assert experiment.fields()["condition"].to_list() == ["doxo", ""]
     assert "changed elsewhere" not in words(app)
+    app.run()
+    assert experiment.fields()["condition"].to_list() == ["doxo", ""]
 
 
 def test_a_cell_changed_in_two_tabs_is_said(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
     app = open_page("experiments", experiment=experiment.name)
     experiment.save_fields(experiment.fields().assign(condition=["H2O2", ""]))
-    edited_in_the_table(app, monkeypatch, "condition", "doxo")
+    type_into_the_first_row(app, monkeypatch, "condition", "doxo")
     assert experiment.fields()["condition"].to_list() == ["H2O2", ""]
     assert "MSC1_P4_f01, Condition: 'doxo'; it is 'H2O2' now" in words(app)
+
+
+@pytest.mark.parametrize("other", ["assess", "segment"])
+def test_what_was_typed_stays_when_the_page_is_left(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    type_into_the_first_row(app, monkeypatch, "condition", "doxo")
+    assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+    for page in (other, "experiments"):
+        app.switch_page(f"../{page}.py")
+        app.query_params["experiment"] = experiment.name
+        app.run()
+        assert not app.exception, app.exception
+        assert experiment.fields()["condition"].to_list() == ["doxo", ""]
 
 
 def test_a_csv_table_saved_by_a_german_excel_is_read(open_page: Open, experiment: Experiment, click: Click) -> None:
