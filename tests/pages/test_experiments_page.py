@@ -12,6 +12,7 @@ from streamlit.testing.v1.element_tree import ElementTree
 from core.images import write_image
 from core.jobs import JobStore
 from core.workspace import Experiment, create_experiment, list_experiments
+from pages.parts.upload import Uploaded
 
 Open = Callable[..., AppTest]
 Words = Callable[[AppTest], str]
@@ -151,6 +152,17 @@ def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experimen
     next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", b"fov_id,condition\nnobody,x\n").run()
     click(app, "Write 1 row")
     assert "nobody" in words(app)
+
+
+def test_what_came_of_the_files_is_said(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
+    names = ("images/MSC3_P4_f01_phase.tif", "images/MSC3_P4_f01_stain.tif", "images/lonely_stain.tif")
+    for name in names:
+        write_image(experiment.path / name, __import__("numpy").ones((64, 64), "uint8"))
+    drops = [Uploaded(tuple((name, name) for name in names), ())]
+    monkeypatch.setattr("pages.parts.add_images.uploader", lambda *given, **named: drops.pop() if drops else None)
+    app = open_page("experiments", experiment=experiment.name)
+    assert "3 files: 1 new field. 1 file is not used, see below." in words(app)
+    assert len(experiment.fields()) == 3
 
 
 def test_the_same_image_twice_is_said_where_images_are_added_and_described(open_page: Open, experiment: Experiment, words: Words) -> None:
