@@ -26,6 +26,23 @@ _K = r"phase|ph\d?|pc|bf|stain|(?:sa-?)?[bβ]-?gal|x-?gal|red|mono|colou?r|rgb"
 _C = r"ctrl|control|(?:un)?treated|vehicle|dmso|doxo[a-z]*|h2o2|\d+gy|young|old"
 _LAST = rf"\d+(?=\W*$|[\W_]+(?:{_K}))"
 
+# What may stand before the culture: a date (260114, 2026-01-14, 14.01.2026, 14Jan2026; a clock time behind it) or a passage.
+_MM, _DD = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_M, _D, _YYYY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])", r"(?:19|20)\d\d"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DATE = (
+    rf"(?:(?:{_YYYY}|\d\d){_MM}{_DD}|{_DD}{_MM}(?:{_YYYY}|\d\d)|{_YYYY}[-._ ]{_M}[-._ ]{_D}|{_D}[-._ ]{_M}[-._ ]{_YYYY}"
+    rf"|\d\d[-.]{_MM}[-.]{_DD}|{_DD}[-.]{_MM}[-.]\d\d|{_D}[-._ ]?{_MONTH}[-._ ]?(?:{_YYYY}|\d\d)|{_YYYY}[-._ ]?{_MONTH}[-._ ]?{_D})"
+    r"(?:[T _-]+\d\d[-.]?\d\d(?:[-.]?\d\d)?)?"
+)
+_PASSAGE = r"p(?:assage)?[ _-]?\d{1,2}(?:\+\d+)?"
+_BEFORE = rf"(?:{_DATE}|{_PASSAGE})(?:[\W_]+(?:{_DATE}|{_PASSAGE}|{_C}))*"
+# A word that is no culture even behind a date; a well is one only where a passage follows ("260114_D1_P4": donor 1).
+_NONE = (
+    rf"{_DATE}|{_PASSAGE}|{_K}|{_C}|\d+(?:\.\d+)?(?:h|d\d*\w*)?|(?:t|day[ ]?|(?-i:d))\d+h?|(?:unstained|neg|pos)\w*"
+    rf"|(?:f|fov|field|xy|img|image|scan|snap(?:shot)?|picture)[ _-]?\d*|(?-i:[A-H])(?:0?[1-9]|1[0-2])(?![\W_]+{_PASSAGE})"
+)
+
 DEFAULT_PATTERN = rf"""(?xi)^
 (?=.*?(?:\b|_)(?P<kind>(?:stain[\W_]+)?(?:{_K}))(?:\b|_))?
 (?=.*?(?:\b|_)p(?:assage)?[ _-]?(?P<passage>\d{{1,2}}(?:\+\d+)?)(?:\b|_))?
@@ -34,12 +51,14 @@ DEFAULT_PATTERN = rf"""(?xi)^
 (?=.*?(?:\b|_)(?P<role>unstained|(?:neg|pos)\w*?[ _-]?(?:ctrl|control))(?:\b|_))?
 (?=.*?(?:\b|_)(?P<condition>{_C})(?:\b|_))?
 (?=.*?(?:\b|_)(?:(?:f|fov|field|pos|xy|img)[ _-]?|[A-H]\d+[ _-]|(?={_LAST}))(?P<field>\d+)(?:\b|_))?
-(?:(?!(?:{_K}|f\d+|unstained|neg\w*|pos\w*)(?:\b|_))(?P<sample>\w.*?)[\W_]+
-(?:{_K}|{_C}|[a-z]{{1,3}}\d+(?:\+\d+)?|\d+[a-z]\w*?|(?:passage|field|day)[ ]?\d+|unstained|(?:neg|pos)\w*|{_LAST})(?:\b|_))?"""
+({_BEFORE}[\W_]+(?!(?:{_NONE})(?:\b|_)))?
+(?:(?!(?:{_K}|f\d+|unstained|neg\w*|pos\w*)(?:\b|_))(?P<sample>\w.*?)(?:[\W_]+
+(?:{_K}|{_C}|[a-z]{{1,3}}\d+(?:\+\d+)?|\d+[a-z]\w*?|(?:passage|field|day)[ ]?\d+|unstained|(?:neg|pos)\w*|{_LAST})(?:\b|_)|(?(8)\W*$|(?!))))?"""
 """Reads each column from a word of its own, wherever it stands: kind ("phase", "bgal", "colour", ...), passage ("P4",
 "passage 4"), well ("C7"), time ("00d12h00m", "48h", "day 3"), role ("unstained", "neg ctrl"), condition ("ctrl",
 "doxo", "10Gy", ...), field ("f01", the number after a well, the last number). The sample is what stands before the first
-of them; where nothing does, there is no sample."""
+of them; where nothing does, there is no sample. A date or passage in front (group 8) is no sample: the sample is what stands
+behind it, up to the end of the name where need be. Only where nothing is left there, it stands for the sample itself."""
 
 PATTERN_GROUPS = ("sample", "role", "passage", "condition", "well", "field", "time_h", "kind")
 

@@ -68,7 +68,7 @@ def prepare(experiment: Experiment) -> None:
     add_images(experiment)
     if experiment.fields().empty:
         return
-    table = edit_fields(experiment)
+    table = edit_fields(experiment, "assess")
     with st.expander("Fill in many fields at once", icon=":material/edit_note:"):
         describe_fields(experiment, table)
     st.subheader("2 · Settings", anchor=False)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.errors import InputError
 from core.report.words import count
+from core.same_images import same_image_words
 from core.workspace import KINDS, Experiment, checked_name, create_experiment, list_experiments
 from pages.parts import address
 from pages.parts.add_images import add_images
@@ -86,12 +87,14 @@ def show(experiment: Experiment) -> None:
     images, described, made = st.tabs(["Images", "Table of fields", "What was made"])
     with images:
         add_images(experiment)
+        if same := same_image_words(experiment, table["phase"]):
+            st.warning(same, icon=":material/content_copy:")
         thumbnails(experiment, table)
     with described:
         if table.empty:
             st.info("Add images first; then describe them here.", icon=":material/table:")
         else:
-            table = edit_fields(experiment)
+            table = edit_fields(experiment, "experiments")
             with st.expander("Fill in many fields at once", icon=":material/edit_note:"):
                 describe_fields(experiment, table)
     with made:

@@ -61,6 +61,35 @@ def test_default_pattern(name: str, found: dict[str, str]) -> None:
     assert parse_name(name) == found
 
 
+DATES = ("260114", "140126", "20260114", "2026-01-14", "2026_01_14", "14.01.2026", "14-01-2026", "26-01-14", "14Jan2026", "2026-01-14T1530", "260114_1530")
+
+
+@pytest.mark.parametrize("before", [*DATES, "P6", "passage 6", "P4+2", "260114_P6", "P6_2026-01-14", "P6_ctrl"])
+def test_a_date_or_a_passage_in_front_is_no_culture(before: str) -> None:
+    for culture in ("MSC1", "MSC2", "hMSC-BM-12"):
+        assert parse_name(f"{before}_{culture}_ctrl_001.tif")["sample"] == culture
+        assert parse_name(f"{before}_{culture}_001_phase.tif")["sample"] == culture
+    assert parse_name(f"{before}_MSC1.tif")["sample"] == "MSC1"
+
+
+def test_the_passage_in_front_is_the_passage() -> None:
+    assert parse_name("P6_MSC1_001.tif") == {"sample": "MSC1", "passage": "6", "field": "001"}
+    assert parse_name("2026-01-14_MSC1_P5_01.tif") == {"sample": "MSC1", "passage": "5", "field": "01"}
+    assert parse_name("260114_D1_P4_01.tif")["sample"] == "D1"
+
+
+@pytest.mark.parametrize(
+    ("name", "sample"),
+    [
+        ("260114_P4_01.tif", "260114"), ("P4_01.tif", "P4"), ("260114_01_phase.tif", "260114"), ("260114_C7_01.tif", "260114"),
+        ("260114_doxo_48h_01.tif", "260114"), ("260114_unstained_B11.tif", "260114"), ("260114_img_01.tif", "260114_img"), ("P4_A3_f01_phase.tif", "P4"),
+        ("999999_MSC1_P4_01.tif", "999999"), ("MSC1_260114_P4_01.tif", "MSC1_260114"), ("260114_12_P4_01.tif", "260114_12"),
+    ],
+)  # fmt: skip
+def test_where_no_culture_stands_behind_a_date_the_reading_is_the_old_one(name: str, sample: str) -> None:
+    assert parse_name(name)["sample"] == sample
+
+
 def test_own_pattern() -> None:
     pattern = r"^(?P<sample>[^-]+)-(?P<condition>[^-]+)-t(?P<time_h>\d+)"
     assert parse_name("folder/MSC 7-10Gy-t24-3.tif#C=1", pattern) == {"sample": "MSC 7", "condition": "10Gy", "time_h": "24"}

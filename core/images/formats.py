@@ -15,6 +15,8 @@ from core.images.picture import GUESS_LIMIT, ImageInfo, Picture, Plane, choose, 
 
 _READERS = {"ND2": ("nd2", nikon.opened), "CZI": ("pylibCZIrw.czi", zeiss.opened), "LIF": ("liffile", leica.opened)}
 
+_MAKERS = {"ND2": "Nikon", "CZI": "Zeiss", "LIF": "Leica"}
+
 
 def inspect(path: Path, kind: str) -> ImageInfo:
     """Describe an ND2, CZI or LIF; pixels of one plane are read only where the file does not state its bit depth."""
@@ -51,9 +53,14 @@ def _opened(path: Path, kind: str) -> AbstractContextManager[Container]:
 
 
 def _library(path: Path, kind: str, module: str) -> ModuleType:
+    package = module.partition(".")[0]
     try:
         return import_module(module)
-    except ImportError as error:
-        raise InputError(
-            f"{path.name}: {kind} files need an optional reader, which is not installed ({error}). Install it with: pip install -r requirements-formats.txt"
-        ) from None
+    except ModuleNotFoundError:
+        found = "is not installed on the computer that runs Senescope"
+    except ImportError as error:  # installed, but a part of it does not work on this machine
+        found = f"does not start ({error})"
+    raise InputError(
+        f"{path.name}: {_MAKERS[kind]} {kind} files need the reader {package}, which {found}. "
+        "Install it with: pip install -r requirements-formats.txt, or save the images as TIFF."
+    )

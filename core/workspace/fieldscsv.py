@@ -35,7 +35,10 @@ def read_fields(path: Path) -> pd.DataFrame:
     """
     with file_errors(path, "read"):
         data = path.read_bytes()
-    rows = _rows(_decoded(data, path), path)
+    text = decoded(data)
+    if text is None:
+        raise InputError(f"{path}: wanted a text table (CSV, UTF-8), found other bytes. The file is damaged; restore it from a copy.")
+    rows = _rows(text, path)
     header, body = rows[0], rows[1:]
     table = pd.DataFrame(body, columns=header, dtype="str")
     for column in header:
@@ -44,7 +47,8 @@ def read_fields(path: Path) -> pd.DataFrame:
     return _checked(table, str(path))
 
 
-def _decoded(data: bytes, path: Path) -> str:
+def decoded(data: bytes) -> str | None:
+    """Text in UTF-8, in UTF-16 with a byte order mark, or in the Windows code page (what Excel writes as "CSV"); None for other bytes."""
     encodings = ["utf-16"] if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ["utf-8-sig", "cp1252"]
     for encoding in encodings:
         try:
@@ -53,7 +57,7 @@ def _decoded(data: bytes, path: Path) -> str:
             continue
         if "\0" not in text:
             return text
-    raise InputError(f"{path}: wanted a text table (CSV, UTF-8), found other bytes. The file is damaged; restore it from a copy.")
+    return None
 
 
 def _rows(text: str, path: Path) -> list[list[str]]:

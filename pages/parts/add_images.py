@@ -24,7 +24,9 @@ LEFT_OUT = "left_out.csv"  # written by the stage "add"
 
 def add_images(experiment: Experiment) -> None:
     """The drop zone and the folder on the server; below them what needs a decision."""
-    uploaded = uploader(experiment, key=f"upload-{experiment.name}", label="Drop phase-contrast images here")
+    uploaded = uploader(experiment, key=f"upload-{experiment.name}", label="Drop phase-contrast images here", added="received")
+    if said := st.session_state.pop(f"added-{experiment.path}", ""):
+        st.success(said, icon=":material/check:")
     with st.expander("Take a folder on the server instead", icon=":material/folder_open:"):
         _from_folder(experiment)
     if not experiment.fields().empty:
@@ -46,6 +48,7 @@ def _take(experiment: Experiment, references: Sequence[str], kind: str = "") -> 
     def show(done: float, total: float, item: str) -> None:
         bar.progress(min(1.0, done / max(total, 1)), text=item)
 
+    before = set(experiment.fields()["fov_id"])
     try:
         add(experiment.path, Addition(lists["phase"], lists["stain"], lists["colour"]), show)
     except InputError as problem:
@@ -53,7 +56,16 @@ def _take(experiment: Experiment, references: Sequence[str], kind: str = "") -> 
         return
     finally:
         bar.empty()
+    st.session_state[f"added-{experiment.path}"] = _came_of(experiment, references, before)
     st.rerun()
+
+
+def _came_of(experiment: Experiment, references: Sequence[str], before: set[str]) -> str:
+    """ "40 files: 30 new fields. 1 file is not used, see below"."""
+    new = len(set(experiment.fields()["fov_id"]) - before)
+    unused = len(set(references) - references_of(experiment))
+    said = f"{count(len(references), 'file')}: {count(new, 'new field')}."
+    return said if not unused else f"{said} {count(unused, 'file')} {'is' if unused == 1 else 'are'} not used, see below."
 
 
 def _by_kind(references: Sequence[str], kind: str = "") -> dict[str, list[str]]:

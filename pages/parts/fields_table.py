@@ -1,14 +1,18 @@
 """The table of fields on the page: edited in place and saved at once, exported and imported as CSV, read from file names."""
 
-import io
+from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InputError
+from core.field_edits import Clash, carried_over
 from core.fields import merge_metadata, parse_name
+from core.metadata_csv import metadata_table
 from core.name_template import pattern_of
 from core.report.words import count
+from core.same_images import same_image_words
 from core.tables import FIELDS, ROLES, typed
 from core.workspace import Experiment
 
@@ -37,41 +41,76 @@ HELP = (
 DESCRIPTION = ("sample", "role", "passage", "condition", "well", "time_h")
 
 
-def edit_fields(experiment: Experiment) -> pd.DataFrame:
-    """Show the table; what the user changes is saved at once. Returns the table as it stands on disk."""
-    table, version, key = _loaded(experiment)
-    edited = st.data_editor(
-        table,
-        key=f"{key}-{version}",
-        num_rows="delete",
-        hide_index=True,
-        placeholder="",
-        column_config=COLUMNS,
-        column_order=[c for c in COLUMNS if c not in IF_USED or (table[c] != "").any()],
-    )
-    changed = typed(edited, FIELDS)
-    before = st.session_state[key]["saved"]
-    if not changed.equals(before):
+def edit_fields(experiment: Experiment, page: str) -> pd.DataFrame:
+    """Show the table; what the user changes is saved at once. Returns the table as it stands on disk.
+
+    ``page``: where it is shown, for the editor of one page knows nothing of what was typed on another.
+    """
+    key = f"fields-{page}-{experiment.path}"
+    state = st.session_state.setdefault(key, None)
+    if state is None or f"{key}-{state['version']}" not in st.session_state:  # Streamlit forgets what was typed once the page is left
+        state = _begin(experiment, key, experiment.fields())
+    place = st.empty()
+    before = state["saved"]
+    changed = typed(_editor(place, state, key), FIELDS)
+    if _stamp(experiment) != state["stamp"]:
+        changed = _with_changes_of_others(experiment, key, changed)
+        _editor(place, st.session_state[key], key)
+    elif not changed.equals(before):
         _save(experiment, changed)
         st.session_state[key] |= {"saved": changed, "stamp": _stamp(experiment)}
         if len(changed) < len(before):
             st.rerun()  # what stands above the table lists the files that are no field now
     st.caption("Changes are saved at once. A row that you delete leaves the table; its image file stays.")
+    if same := same_image_words(experiment, changed["phase"]):
+        st.warning(same, icon=":material/content_copy:")
     unknown = int(changed["pixel_size_um"].isna().sum())
     if unknown:
         st.caption(f":orange[The pixel size of {count(unknown, 'field')} is unknown.] Fill in the column µm per px: cells are then scored at the right scale.")
     return changed
 
 
-def _loaded(experiment: Experiment) -> tuple[pd.DataFrame, int, str]:
-    """The table that the editor started from; read again when the file was changed elsewhere."""
-    key, stamp = f"fields-{experiment.path}", _stamp(experiment)
-    state = st.session_state.get(key)
-    if state is None or state["stamp"] != stamp:
-        table = experiment.fields()
-        state = {"stamp": stamp, "start": table, "saved": typed(table, FIELDS), "version": 1 + (state["version"] if state else 0)}
-        st.session_state[key] = state
-    return state["start"], state["version"], key
+def _editor(place: DeltaGenerator, state: dict[str, Any], key: str) -> pd.DataFrame:
+    table = state["start"]
+    return place.data_editor(
+        table,
+        key=f"{key}-{state['version']}",
+        num_rows="delete",
+        hide_index=True,
+        placeholder="",
+        column_config=COLUMNS,
+        column_order=[c for c in COLUMNS if c not in IF_USED or (table[c] != "").any()],
+    )
+
+
+def _begin(experiment: Experiment, key: str, table: pd.DataFrame) -> dict[str, Any]:
+    """An editor that starts from ``table``, which is what the file holds."""
+    version = 1 + (st.session_state[key]["version"] if st.session_state[key] else 0)
+    state = {"stamp": _stamp(experiment), "start": table, "saved": typed(table, FIELDS), "version": version}
+    st.session_state[key] = state
+    return state
+
+
+def _with_changes_of_others(experiment: Experiment, key: str, changed: pd.DataFrame) -> pd.DataFrame:
+    """The file was changed elsewhere (another tab, the command line): what was changed here goes onto what it holds now."""
+    now = typed(experiment.fields(), FIELDS)
+    both, clashes = carried_over(st.session_state[key]["saved"], changed, now)
+    if clashes:
+        st.warning(
+            "The table was changed elsewhere meanwhile. Not saved here:\n" + "".join(f"\n- {_clash_words(one)}" for one in clashes),
+            icon=":material/sync_problem:",
+        )
+    if not both.equals(now):
+        _save(experiment, both)
+    return _begin(experiment, key, experiment.fields())["saved"]
+
+
+def _clash_words(one: Clash) -> str:
+    if not one.column:
+        return f"{one.fov_id} was not deleted, for its row was changed elsewhere."
+    name = COLUMNS[one.column]["label"] if one.column in COLUMNS else one.column
+    stays = f"it is {one.elsewhere!r} now" if one.elsewhere else "the field or its value is no longer there"
+    return f"{one.fov_id}, {name}: {one.here!r}; {stays}."
 
 
 def _stamp(experiment: Experiment) -> int:
@@ -135,12 +174,12 @@ def _from_csv(experiment: Experiment, table: pd.DataFrame) -> None:
     if file is None:
         return
     try:
-        rows = pd.read_csv(io.BytesIO(file.getvalue()), sep=None, engine="python", dtype="str", encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as problem:
-        st.error(f"{file.name}: wanted a CSV table, but it cannot be read ({problem}).")
+        rows = metadata_table(file.getvalue(), file.name)
+    except InputError as problem:
+        st.error(str(problem), icon=":material/error:")
         return
     st.dataframe(rows.head(8), hide_index=True)
-    if st.button(f"Write {len(rows)} rows into the table"):
+    if st.button(f"Write {count(len(rows), 'row')} into the table", disabled=rows.empty):
         _merge(experiment, table, rows)
 
 

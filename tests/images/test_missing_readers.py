@@ -18,8 +18,11 @@ def test_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: 
     start, module = STARTS[name]
     (tmp_path / name).write_bytes(start + bytes(500))
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(InputError, match=rf"{name}: .*pip install -r requirements-formats\.txt"):
+    with pytest.raises(InputError, match=rf"{name}: .*pip install -r requirements-formats\.txt") as error:
         call(tmp_path / name)
+    assert f"need the reader {module.split('.')[0]}, which is not installed" in str(error.value)
+    assert "No module named" not in str(error.value)
+    assert "import of" not in str(error.value)
 
 
 @pytest.mark.parametrize("call", [inspect, read])

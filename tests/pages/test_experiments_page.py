@@ -1,14 +1,18 @@
 """Experiments: list, create, open, describe, products."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ElementTree
 
 from core.images import write_image
 from core.jobs import JobStore
 from core.workspace import Experiment, create_experiment, list_experiments
+from pages.parts.upload import Uploaded
 
 Open = Callable[..., AppTest]
 Words = Callable[[AppTest], str]
@@ -80,11 +84,93 @@ def test_metadata_come_from_a_csv_table(open_page: Open, experiment: Experiment,
     assert experiment.fields()["condition"].to_list() == ["doxo", ""]
 
 
+def type_into_the_first_row(app: AppTest, monkeypatch: pytest.MonkeyPatch, column: str, value: str) -> None:
+    """What the browser sends when somebody types into the table of fields."""
+    [editor] = [table.proto.id for table in app.dataframe if table.proto.editing_mode]
+    states = ElementTree.get_widget_states
+
+    def with_an_edit(self: ElementTree) -> WidgetStates:
+        sent = states(self)
+        edit = {"edited_rows": {"0": {column: value}}, "added_rows": [], "deleted_rows": []}
+        sent.widgets.add(id=editor, string_value=json.dumps(edit))
+        return sent
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ElementTree, "get_widget_states", with_an_edit)
+        app.run()
+    assert not app.exception, app.exception
+
+
+def test_what_two_tabs_change_is_kept(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    experiment.save_fields(experiment.fields().assign(passage=["7", "8"]))
+    type_into_the_first_row(app, monkeypatch, "condition", "doxo")
+    assert experiment.fields()["passage"].to_list() == ["7", "8"]
+    assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+    assert "changed elsewhere" not in words(app)
+    app.run()
+    assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+
+
+def test_a_cell_changed_in_two_tabs_is_said(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    experiment.save_fields(experiment.fields().assign(condition=["H2O2", ""]))
+    type_into_the_first_row(app, monkeypatch, "condition", "doxo")
+    assert experiment.fields()["condition"].to_list() == ["H2O2", ""]
+    assert "MSC1_P4_f01, Condition: 'doxo'; it is 'H2O2' now" in words(app)
+
+
+@pytest.mark.parametrize("other", ["assess", "segment"])
+def test_what_was_typed_stays_when_the_page_is_left(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    type_into_the_first_row(app, monkeypatch, "condition", "doxo")
+    assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+    for page in (other, "experiments"):
+        app.switch_page(f"../{page}.py")
+        app.query_params["experiment"] = experiment.name
+        app.run()
+        assert not app.exception, app.exception
+        assert experiment.fields()["condition"].to_list() == ["doxo", ""]
+
+
+def test_a_csv_table_saved_by_a_german_excel_is_read(open_page: Open, experiment: Experiment, click: Click) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    csv = "fov_id;condition\nMSC1_P4_f01;Kälte für 2 h\n".encode("cp1252")
+    next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", csv).run()
+    click(app, "Write 1 row")
+    assert experiment.fields()["condition"].to_list() == ["Kälte für 2 h", ""]
+
+
+def test_a_workbook_named_csv_is_refused_with_what_to_do(open_page: Open, experiment: Experiment, words: Words) -> None:
+    app = open_page("experiments", experiment=experiment.name)
+    next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", b"PK\x03\x04\x00\x00\x81").run()
+    assert "CSV UTF-8" in words(app)
+
+
 def test_a_csv_table_with_an_unknown_field_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     app = open_page("experiments", experiment=experiment.name)
     next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", b"fov_id,condition\nnobody,x\n").run()
     click(app, "Write 1 row")
     assert "nobody" in words(app)
+
+
+def test_what_came_of_the_files_is_said(open_page: Open, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, words: Words) -> None:
+    names = ("images/MSC3_P4_f01_phase.tif", "images/MSC3_P4_f01_stain.tif", "images/lonely_stain.tif")
+    for name in names:
+        write_image(experiment.path / name, __import__("numpy").ones((64, 64), "uint8"))
+    drops = [Uploaded(tuple((name, name) for name in names), ())]
+    monkeypatch.setattr("pages.parts.add_images.uploader", lambda *given, **named: drops.pop() if drops else None)
+    app = open_page("experiments", experiment=experiment.name)
+    assert "3 files: 1 new field. 1 file is not used, see below." in words(app)
+    assert len(experiment.fields()) == 3
+
+
+def test_the_same_image_twice_is_said_where_images_are_added_and_described(open_page: Open, experiment: Experiment, words: Words) -> None:
+    said = "MSC1_P4_f01_phase.tif and MSC2_P9_f01_phase.tif hold the same image"
+    shown = {page: words(open_page(page, experiment=experiment.name)).count(said) for page in ("experiments", "assess")}
+    assert shown == {"experiments": 2, "assess": 1}
+    write_image(experiment.resolve(experiment.fields()["phase"][1])[0], __import__("numpy").ones((96, 96), "uint16"))
+    assert "hold the same image" not in words(open_page("experiments", experiment=experiment.name))
 
 
 def test_files_that_are_no_field_are_listed_with_the_reason(open_page: Open, experiment: Experiment, words: Words) -> None:
