@@ -48,8 +48,8 @@ def merge_metadata(table: pd.DataFrame, csv_table: pd.DataFrame, clear_blank: bo
 
     Parameters
     ----------
-    table : ``tables.FIELDS``
-    csv_table : any of the columns of ``tables.FIELDS``, with ``fov_id`` or, where it has none, ``phase`` to name the
+    table : ``tables.FIELDS``, and further columns of text
+    csv_table : any of these columns, with ``fov_id`` or, where it has none, ``phase`` to name the
         field (the file name is enough where it is unique; the ending may be left out). Not every field need be in it.
     clear_blank : whether an empty cell empties the value; else it leaves the value as it is
 
@@ -63,13 +63,14 @@ def merge_metadata(table: pd.DataFrame, csv_table: pd.DataFrame, clear_blank: bo
         A column or row that is not known, a row twice, a value that is no number, a pixel size that is not positive,
         another role than ``tables.ROLES``, another phase image for a known field.
     """
-    unknown = [str(column) for column in csv_table.columns if column not in FIELDS]
+    columns = {**dict.fromkeys(map(str, table.columns), "str"), **FIELDS}
+    unknown = [str(column) for column in csv_table.columns if column not in columns]
     if unknown:
-        raise InputError(f"Metadata table: the column {unknown[0]!r} is not known; wanted some of {', '.join(FIELDS)}.")
+        raise InputError(f"Metadata table: the column {unknown[0]!r} is not known; wanted some of {', '.join(columns)}.")
     key = next((column for column in ("fov_id", "phase") if column in csv_table), None)
     if key is None:
         raise InputError("Metadata table: wanted a column fov_id or phase that names the field, found " + ", ".join(map(str, csv_table.columns)) + ".")
-    given = typed(_with_points(csv_table), {column: FIELDS[column] for column in csv_table.columns}, "Metadata table")
+    given = typed(_with_points(csv_table), {column: columns[column] for column in csv_table.columns}, "Metadata table")
     out = typed(table, FIELDS, "fields")
     rows = _located(out, given[key], key)
     _check_values(given)
@@ -77,7 +78,7 @@ def merge_metadata(table: pd.DataFrame, csv_table: pd.DataFrame, clear_blank: bo
         _check_phase(out, rows, given["phase"])
     for column in [column for column in given if column not in ("fov_id", "phase")]:
         values = given[column].set_axis(rows)
-        blank = values.isna() if FIELDS[column] != "str" else values == ""
+        blank = values.isna() if columns[column] != "str" else values == ""
         keep = blank if not clear_blank or column in ("sample", "role") else blank & False
         out.loc[values.index[~keep], column] = values[~keep]
     return out
@@ -86,7 +87,7 @@ def merge_metadata(table: pd.DataFrame, csv_table: pd.DataFrame, clear_blank: bo
 def _with_points(table: pd.DataFrame) -> pd.DataFrame:
     """Decimal commas in number columns become points."""
     out = table.copy()
-    for column in (c for c in table.columns if FIELDS[c] != "str"):
+    for column in (c for c in table.columns if FIELDS.get(c, "str") != "str"):
         out[column] = [value.replace(",", ".") if isinstance(value, str) else value for value in table[column]]
     return out
 
@@ -114,7 +115,7 @@ def _located(table: pd.DataFrame, names: pd.Series, key: str) -> list[int]:
 
 
 def _check_values(given: pd.DataFrame) -> None:
-    for column in (c for c in given if FIELDS[c] == "Float64"):
+    for column in (c for c in given if FIELDS.get(c) == "Float64"):
         for row, value in enumerate(given[column], start=1):
             bad = not pd.isna(value) and (not math.isfinite(value) or (column == "pixel_size_um" and value <= 0))
             if bad:

@@ -40,6 +40,11 @@ def test_a_blank_cell_keeps_or_clears(table: pd.DataFrame) -> None:
     assert cleared["sample"].tolist() == ["a", "b", "c"]
 
 
+def test_further_columns_of_the_table_are_filled_too(table: pd.DataFrame) -> None:
+    merged = merge_metadata(table.assign(donor=""), pd.DataFrame({"fov_id": ["b"], "donor": ["D2"]}))
+    assert merged["donor"].tolist() == ["", "D2", ""]
+
+
 def test_a_table_merged_with_itself_is_unchanged(table: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(merge_metadata(table, table), table)
 
@@ -47,7 +52,7 @@ def test_a_table_merged_with_itself_is_unchanged(table: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ({"fov_id": ["a"], "donor": ["x"]}, "'donor' is not known"),
+        ({"fov_id": ["a"], "weather": ["x"]}, "'weather' is not known"),
         ({"sample": ["x"]}, "fov_id or phase"),
         ({"fov_id": ["nobody"], "sample": ["x"]}, "row 1: fov_id 'nobody' is in no field"),
         ({"phase": ["b.tif"], "sample": ["x"]}, "is in no field"),

@@ -86,7 +86,7 @@ def _units(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """``described`` with the name of its ``unit``, and the sample table of the units: cultures, or wells."""
     if settings.unit == "donor" and ("donor" not in described or not (described["donor"] != "").any()):
-        raise InputError("Comparison of donors: wanted a column 'donor' in the field table, found none. Add one (page Assess, or fields.csv).")
+        raise InputError("Comparison of donors: wanted a column 'donor' in the field table, found none. State them (page Assess, column Donor).")
     if settings.unit != "well":
         return described.assign(unit=described["sample"]), samples
     names = [f"{sample} · {well}" if well else sample for sample, well in zip(described["sample"], described["well"], strict=True)]

@@ -22,6 +22,7 @@ COLUMNS = {
     "role": st.column_config.SelectboxColumn("Role", options=ROLES, required=True, help="Controls are reported apart"),
     "passage": st.column_config.TextColumn("Passage"),
     "condition": st.column_config.TextColumn("Condition"),
+    "donor": st.column_config.TextColumn("Donor", help="Where cultures of one donor are compared: they are not independent of each other"),
     "well": st.column_config.TextColumn("Well"),
     "time_h": st.column_config.NumberColumn("Time (h)", format="%g"),
     "pixel_size_um": st.column_config.NumberColumn(
@@ -32,6 +33,7 @@ COLUMNS = {
     "colour": st.column_config.TextColumn("Colour image", disabled=True),
 }
 IF_USED = ("stain", "colour")
+DONOR = "donor"  # not a column of every table: it is there once a donor is stated
 EXAMPLE = "automatic – or for example {sample}_P{passage}_{condition}_f{field}_*"
 HELP = (
     "Leave it empty and words such as P4, C7, 48h, ctrl, phase are recognised. Or write how your names are built: "
@@ -49,7 +51,7 @@ def edit_fields(experiment: Experiment, page: str) -> pd.DataFrame:
     key = f"fields-{page}-{experiment.path}"
     state = st.session_state.setdefault(key, None)
     if state is None or f"{key}-{state['version']}" not in st.session_state:  # Streamlit forgets what was typed once the page is left
-        state = _begin(experiment, key, experiment.fields())
+        state = _begin(experiment, key, _described(experiment))
     place = st.empty()
     before = state["saved"]
     changed = typed(_editor(place, state, key), FIELDS)
@@ -93,7 +95,7 @@ def _begin(experiment: Experiment, key: str, table: pd.DataFrame) -> dict[str, A
 
 def _with_changes_of_others(experiment: Experiment, key: str, changed: pd.DataFrame) -> pd.DataFrame:
     """The file was changed elsewhere (another tab, the command line): what was changed here goes onto what it holds now."""
-    now = typed(experiment.fields(), FIELDS)
+    now = typed(_described(experiment), FIELDS)
     both, clashes = carried_over(st.session_state[key]["saved"], changed, now)
     if clashes:
         st.warning(
@@ -102,7 +104,7 @@ def _with_changes_of_others(experiment: Experiment, key: str, changed: pd.DataFr
         )
     if not both.equals(now):
         _save(experiment, both)
-    return _begin(experiment, key, experiment.fields())["saved"]
+    return _begin(experiment, key, _described(experiment))["saved"]
 
 
 def _clash_words(one: Clash) -> str:
@@ -117,11 +119,22 @@ def _stamp(experiment: Experiment) -> int:
     return experiment.fields_csv.stat().st_mtime_ns
 
 
+def _described(experiment: Experiment) -> pd.DataFrame:
+    """The table on disk, with a place for donors."""
+    table = experiment.fields()
+    return table if DONOR in table else table.assign(**{DONOR: ""})
+
+
 def _save(experiment: Experiment, table: pd.DataFrame) -> None:
     try:
-        experiment.save_fields(table)
+        _write(experiment, table)
     except InputError as problem:
         st.error(f"Not saved. {problem}", icon=":material/error:")
+
+
+def _write(experiment: Experiment, table: pd.DataFrame) -> None:
+    stated = DONOR in experiment.fields() or (table[DONOR].fillna("") != "").any()
+    experiment.save_fields(table if stated else table.drop(columns=DONOR))
 
 
 def describe_fields(experiment: Experiment, table: pd.DataFrame) -> None:
@@ -136,7 +149,7 @@ def describe_fields(experiment: Experiment, table: pd.DataFrame) -> None:
 
 
 def _one_value(experiment: Experiment, table: pd.DataFrame) -> None:
-    columns = {"pixel_size_um": "Pixel size (µm per px)", "sample": "Culture", "passage": "Passage", "condition": "Condition"}
+    columns = {"pixel_size_um": "Pixel size (µm per px)", "sample": "Culture", "passage": "Passage", "condition": "Condition", DONOR: "Donor"}
     left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
     column = left.selectbox("Column", list(columns), format_func=columns.__getitem__)
     value = middle.text_input("Value", placeholder="0.65" if column == "pixel_size_um" else "")
@@ -186,7 +199,7 @@ def _from_csv(experiment: Experiment, table: pd.DataFrame) -> None:
 def _merge(experiment: Experiment, table: pd.DataFrame, rows: pd.DataFrame) -> None:
     """Fill ``rows`` into the table on disk and show it again."""
     try:
-        experiment.save_fields(merge_metadata(table, rows))
+        _write(experiment, merge_metadata(table, rows))
     except InputError as problem:
         st.error(str(problem), icon=":material/error:")
     else:

@@ -58,6 +58,23 @@ def test_one_value_fills_a_column_where_it_is_empty(open_page: Open, experiment:
     assert experiment.fields()["pixel_size_um"].to_list() == [0.5, 0.25]
 
 
+def test_donors_can_be_stated(open_page: Open, experiment: Experiment, click: Click, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one value for all, by a CSV table, and in the table itself; a table in which nobody states one stays without the column."""
+    app = open_page("experiments", experiment=experiment.name)
+    next(s for s in app.selectbox if s.label == "Column").select("passage").run()
+    next(t for t in app.text_input if t.label == "Value").input("7").run()
+    assert "donor" not in experiment.fields()
+    next(s for s in app.selectbox if s.label == "Column").select("donor").run()
+    next(t for t in app.text_input if t.label == "Value").input("D1").run()
+    click(app, "Set for 2 fields")
+    assert experiment.fields()["donor"].tolist() == ["D1", "D1"]
+    second = experiment.fields()["fov_id"][1]
+    next(u for u in app.file_uploader if u.label == "Load a CSV table").upload("meta.csv", f"fov_id,donor\n{second},D2\n".encode()).run()
+    click(app, "Write 1 row")
+    assert experiment.fields()["donor"].tolist() == ["D1", "D2"]
+    assert "donor" in open_page("assess", experiment=experiment.name).dataframe[0].value
+
+
 def test_a_value_that_does_not_fit_is_refused(open_page: Open, experiment: Experiment, words: Words, click: Click) -> None:
     experiment.save_fields(experiment.fields().assign(pixel_size_um=None))
     app = open_page("experiments", experiment=experiment.name)
