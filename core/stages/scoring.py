@@ -92,8 +92,11 @@ class Scorer:
                 "enter it in the field table for a reliable result."
             )
             return 1.0
-        if abs(np.log(pixel_size / trained)) > np.log(2):
-            self.note(f"Images have {pixel_size:.3g} µm/px, the classifier was trained at {trained:.3g}: more than a factor of two apart. Crops were rescaled.")
+        if pixel_size > 2 * trained:  # finer ones only lose what the training crops did not show either
+            words = (
+                f"Images have {pixel_size:.3g} µm/px, the classifier was trained at {trained:.3g}: they show less than half of the detail that it learned from."
+            )
+            self.note(f"{words} Crops were enlarged.")
         return pixel_size / trained
 
     def _scores(self, image: np.ndarray, full: float, labels: np.ndarray, ids: np.ndarray, scale: float, progress: Progress) -> dict[str, np.ndarray]:

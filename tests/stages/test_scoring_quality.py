@@ -23,6 +23,7 @@ from core.report.doubts import NOT_SAID
 from core.settings import AssessSettings, SegmentSettings
 from core.stages.adding import Addition, add
 from core.stages.assessing import assess
+from core.stages.scoring import Scorer
 from core.statistics.quality import UNUSUAL, more_than_chance
 from core.tables import ASSESSED_CELLS, ASSESSED_FIELDS, ASSESSED_SAMPLES
 from core.workspace import Experiment, read_json
@@ -209,3 +210,11 @@ def test_fast_where_the_processor_has_it(tmp_path: Path, knowing: Path, monkeypa
 def test_another_precision_is_refused(tmp_path: Path, knowing: Path) -> None:
     with pytest.raises(InputError, match="Scoring precision: wanted exact or fast"):
         assessed(experiment(tmp_path, {"a": field(1)}), knowing, precision="quick")
+
+
+@pytest.mark.parametrize(("pixel_size", "said"), [(0.4, False), (1.9, False), (2.1, True)])
+def test_only_images_coarser_than_the_training_crops_are_warned_of(classifier_file: Callable[..., Path], pixel_size: float, said: bool) -> None:
+    """A model of crops at a common, coarser pixel size sees finer images as it saw those that it learned from."""
+    scorer = Scorer(load_checkpoint(classifier_file(pixel_size_um=1.0)), AssessSettings())
+    assert scorer._scale(pixel_size) == pytest.approx(pixel_size)
+    assert any("less than half of the detail" in note for note in scorer.notes) is said
