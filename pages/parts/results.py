@@ -9,13 +9,10 @@ import streamlit as st
 
 from core.report import zip_product
 from core.report.cautions import cautions
-from core.report.doubts import uncertain_words
-from core.report.words import count, counted, culture, interval, percent
 from core.stages.assessed import Assessed, open_assessment
 from core.stages.reporting import EVIDENCE
 from core.stages.signing import current_limits, logs_to_export
 from core.statistics.acceptance import verdict_table
-from core.statistics.cultures import PLAIN
 from core.tables import ACCEPTANCE, ESTIMATES
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
@@ -25,8 +22,9 @@ from pages.parts.field_view import browse_fields
 from pages.parts.quality import usual_ranges
 from pages.parts.result_estimates import show_estimates
 from pages.parts.result_groups import show_groups
+from pages.parts.result_headline import show_headline
 from pages.parts.result_report import report_tab, shown_report
-from pages.parts.result_signoff import BADGES, signoff_line, signoff_tab
+from pages.parts.result_signoff import signoff_line, signoff_tab
 from pages.parts.words import known
 
 SHARES = (
@@ -64,7 +62,6 @@ LABELS = {
     "diameter_px": "Diameter (px)",
 }
 BESIDE = {*ESTIMATES, *ACCEPTANCE} - {"n_wells"}  # columns that have a table of their own
-CARDS = 4  # more cultures than this are read off the plot and the table
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -92,7 +89,7 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     if found:
         st.warning("**Before you use these numbers**\n" + "\n".join(f"- {one}" for one in found), icon=":material/warning:")
     if int(samples["n_scored"].sum()):
-        _headline(samples)
+        show_headline(samples)
     else:
         _nothing_scored(experiment, assessed)
     _downloads(experiment, product, report)
@@ -119,25 +116,6 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
         signoff_tab(experiment, product, report, samples)
     with made:
         how_made(product, "assessment")
-
-
-def _headline(samples: pd.DataFrame) -> None:
-    shown = samples.head(CARDS)
-    for column, row in zip(st.columns(max(2, len(shown))), shown.to_dict("records"), strict=False):
-        with column.container(border=True):
-            role = f" · {row['role']}" if row["role"] not in ("", "sample") else ""
-            st.metric(culture(row) + role, f"{percent(row['reported_fraction'])} senescent")
-            badge = f"{BADGES[row['verdict']]} " if row["verdict"] else ""
-            plain = row["reported_method"] in ("", PLAIN)
-            how, before = ("", "") if plain else (f", {row['reported_method']}", "Called: ")
-            spread = f"{badge}95 % interval {interval(row['reported_low'], row['reported_high'])}{how}"
-            called = f"{before}{counted(row)}, {row['n_excluded']} not scored"
-            lines = [spread, called, uncertain_words(row)]
-            st.caption("  \n".join(line for line in lines if line))
-    if len(samples) > CARDS:
-        others = samples.iloc[CARDS:]["verdict"].value_counts()
-        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in others.items() if verdict)
-        st.caption(f"{count(len(samples) - CARDS, 'more culture')} in the plot and the tables below{f' ({verdicts})' if verdicts else ''}.")
 
 
 def _nothing_scored(experiment: Experiment, assessed: Assessed) -> None:
