@@ -48,6 +48,11 @@ class Assessed:
         return decision_threshold(self.about)
 
     @property
+    def decimal_comma(self) -> bool:
+        """Whether its CSV files have semicolons and decimal commas; tables that are made of it later follow them."""
+        return bool((self.about.get("settings") or {}).get("decimal_comma"))
+
+    @property
     def classifier(self) -> dict[str, Any]:
         """What the record keeps of the classifier; empty where it keeps nothing."""
         found = (self.about.get("models") or {}).get("classifier")

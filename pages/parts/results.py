@@ -92,7 +92,7 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
         show_headline(samples)
     else:
         _nothing_scored(experiment, assessed)
-    _downloads(experiment, product, report)
+    _downloads(experiment, product, report, assessed)
     left_out = f"Left out ({len(assessed.failures)})" if len(assessed.failures) else "Left out"
     names = ["Cells in the picture", "Plots", "Cultures", "Groups", "Fields", left_out, "Report", "Sign-off", "How it was made"]
     picture, plots, cultures, groups, fields, missing, again, signing, made = st.tabs(names)
@@ -126,12 +126,12 @@ def _nothing_scored(experiment: Experiment, assessed: Assessed) -> None:
     address.link("segment", "Try on one field", icon=":material/gesture:", experiment=experiment.name, segmentation=NEW)
 
 
-def _downloads(experiment: Experiment, product: Product, report: Product | None) -> None:
+def _downloads(experiment: Experiment, product: Product, report: Product | None, assessed: Assessed) -> None:
     """The ZIP holds the assessment, the report that is shown, and the audit log; the other buttons give what is shown."""
     stem, shown = f"{experiment.name} {product.id}", report or product
 
     def everything() -> BytesIO:
-        return zip_product(product.path, *([report.path] if report else []), extra=logs_to_export(experiment, product.id))
+        return zip_product(product.path, *([report.path] if report else []), extra=logs_to_export(experiment, product.id, assessed.decimal_comma))
 
     with st.container(horizontal=True):
         st.download_button("Everything (ZIP)", data=everything, file_name=f"{stem}.zip", mime="application/zip", on_click="ignore", type="primary")

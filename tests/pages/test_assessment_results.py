@@ -46,6 +46,18 @@ def test_groups_can_be_chosen_and_few_replicates_are_warned_of(open_page: Open, 
     assert not app.exception
 
 
+@pytest.mark.parametrize("comma", [True, False])
+def test_tables_of_groups_are_named_and_written_as_the_others_are(
+    open_page: Open, experiment: Experiment, assessment: str, monkeypatch: pytest.MonkeyPatch, comma: bool
+) -> None:
+    made, taken = report(experiment.path, assessment, ReportSettings(gallery=0, decimal_comma=comma)), {}
+    monkeypatch.setattr("streamlit.download_button", lambda label, data, file_name, **more: taken.update({file_name: data}))
+    open_page(experiment=experiment.name, assessment=assessment, report=made.name)
+    for name in ("groups", "comparisons", "trend", "group_units"):
+        header = taken[f"{experiment.name} {made.name} {name}.csv"].splitlines()[0]
+        assert (b";" in header, b"," in header) == (comma, not comma)
+
+
 def test_an_assessment_without_evaluation_says_what_is_missing(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     shown = words(open_page(experiment=experiment.name))
     assert "calls are not corrected for its errors" in shown or "so calls are not corrected" in shown

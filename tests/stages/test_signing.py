@@ -140,6 +140,14 @@ def test_the_logs_go_into_the_zip(assessed: Experiment) -> None:
     assert {f"{ID}/samples.csv", f"{made.name}/report.html", "acceptance_limits.jsonl"} <= names
 
 
+def test_the_logs_follow_the_csv_form_of_the_tables_beside_them(assessed: Experiment) -> None:
+    save_limits(LIMITS, "Q. Head")
+    assert b"0.1" in logs_to_export(assessed, ID)["acceptance_limits.csv"]
+    files = logs_to_export(assessed, ID, decimal_comma=True)
+    assert b"0,1" in files["acceptance_limits.csv"]
+    assert all(b";" in files[name].splitlines()[0] for name in ("signoffs.csv", "acceptance_limits.csv"))
+
+
 def test_on_the_command_line(assessed: Experiment, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(assessed.path / "assessments" / ID)
     assert main(["sign", folder, "--decision", "approved", "--name", "Bo", "--role", "head"]) == 0
