@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import InputError
 from core.report import zip_product
 from core.report.cautions import cautions
 from core.stages.assessed import Assessed, open_assessment
+from core.stages.outdated import newer_words
 from core.stages.reporting import EVIDENCE
 from core.stages.signing import current_limits, logs_to_export
 from core.statistics.acceptance import verdict_table
@@ -139,6 +141,15 @@ def _downloads(experiment: Experiment, product: Product, report: Product | None,
         for name in ("samples", "fields", "cells"):
             data = (shown.path / f"{name}.csv").read_bytes
             st.download_button(f"{name}.csv", data=data, file_name=f"{stem} {name}.csv", mime="text/csv", on_click="ignore")
+    if newer := _newer(product, assessed):
+        st.info(newer, icon=":material/update:")
+
+
+def _newer(product: Product, assessed: Assessed) -> str:
+    try:
+        return newer_words(product.id, assessed)
+    except InputError:  # a damaged log; the alarm above says so
+        return ""
 
 
 def _plots(assessed: Assessed, samples: pd.DataFrame) -> None:

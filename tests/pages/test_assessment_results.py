@@ -102,6 +102,12 @@ def test_signing_adds_to_the_log_and_is_said_at_the_top(open_page: Open, experim
     assert "the chain is whole" in words(app)
 
 
+def test_what_is_newer_than_the_downloads_is_said_beside_them(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
+    assert "newer than the report" not in words(open_page(experiment=experiment.name))
+    sign(experiment, assessment, "Bo", "head", "approved")
+    assert "Sign-offs are newer than the report and the tables offered here" in words(open_page(experiment=experiment.name))
+
+
 def test_a_log_that_was_changed_is_an_alarm(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     sign(experiment, assessment, "Bo", "head", "approved")
     file = signoff_log(experiment, assessment).file.path
