@@ -59,6 +59,11 @@ class Assessed:
         return dict(found) if isinstance(found, dict) else {}
 
     @property
+    def simulated(self) -> bool:
+        """Whether the classifier was trained on simulated cells, so that its numbers are no measurement."""
+        return bool(self.classifier.get("simulated"))
+
+    @property
     def scored(self) -> pd.DataFrame:
         """The cells that count."""
         return self.cells[self.cells["senescent"].notna()]

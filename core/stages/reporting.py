@@ -130,7 +130,7 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     samples = estimate_table(assessed.samples, assessed.fields, found.cells, rates, assessed.threshold)
     samples = _with_stain_steps(samples, found.marked)
     limits, version = current_limits()
-    samples = verdict_table(samples, limits, version)
+    samples = verdict_table(samples, limits, version, assessed.simulated)
     compared = compare(assessed, samples, found.cells, rates, settings)
     progress(0.1, 1, "choosing cells for the galleries")
     chosen = chosen_cells(found.cells, assessed.threshold, settings.gallery, settings.seed)

@@ -103,7 +103,8 @@ def sign(experiment: Experiment, assessment: str, name: str, role: str, decision
     if decision == "withdrawn" and said["name"] not in set(standing(signoffs(experiment, assessment))["name"]):
         raise InputError(f"Sign-off: {said['name']} has nothing to withdraw here.")
     limits, version = current_limits()
-    found = verdict_table(open_assessment(experiment, shown).samples, limits, version)
+    assessed = open_assessment(experiment, shown)
+    found = verdict_table(assessed.samples, limits, version, assessed.simulated)
     words = "; ".join(f"{row['sample']}: {row['verdict']}" for row in found.to_dict("records") if row["verdict"])
     return signoff_log(experiment, assessment).add({**said, "content": content_hash(product, shown), "verdicts": words, "limits_version": version})
 

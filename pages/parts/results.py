@@ -85,7 +85,7 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     shown = report or product
     assessed, words = read_assessed(experiment.path, shown.kind, shown.id), read_words(shown)
     limits, version = current_limits()
-    samples = verdict_table(assessed.samples, limits, version)
+    samples = verdict_table(assessed.samples, limits, version, assessed.simulated)
     signoff_line(experiment, product)
     found = [*cautions(product.settings, samples, assessed.fields, assessed.cells, assessed.failures, assessed.notes), *words.get("remarks", ())]
     if found:

@@ -135,9 +135,10 @@ def test_limits_are_saved_under_a_name_and_give_verdicts(open_page: Open, experi
 
 
 @pytest.mark.parametrize(
-    ("limits", "badge"), [({"fail_from": 0.5, "pass_up_to": 0.1}, ":red-badge[fail]"), ({"pass_up_to": 0.6, "fail_from": 1.0}, ":green-badge[pass]")]
+    ("limits", "badge"), [({"fail_from": 0.5, "pass_up_to": 0.1}, ":red-badge[fail]"), ({"pass_up_to": 0.6, "fail_from": 1.0}, ":orange-badge[review]")]
 )
 def test_verdicts_are_beside_the_headline(open_page: Open, experiment: Experiment, assessment: str, words: Words, limits: dict, badge: str) -> None:
     save_limits(AcceptanceLimits(fewest_cells=1, fewest_fields=1, widest_interval=1.0, **limits), "Q. Head")
     app = open_page(experiment=experiment.name)
     assert any(badge in one.value and "95 % interval" in one.value for one in app.caption)
+    assert ("trained on simulated cells, so its numbers are no measurement" in words(app)) == ("review" in badge)
