@@ -97,7 +97,9 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     _downloads(experiment, product, report, assessed)
     left_out = f"Left out ({len(assessed.failures)})" if len(assessed.failures) else "Left out"
     names = ["Cells in the picture", "Plots", "Cultures", "Groups", "Fields", left_out, "Report", "Sign-off", "How it was made"]
-    picture, plots, cultures, groups, fields, missing, again, signing, made = st.tabs(names)
+    picture, plots, cultures, groups, fields, missing, again, signing, made = st.tabs(
+        names, key=f"result-tabs-{product.id}"
+    )  # stays open when lines above come and go
     with picture:
         browse_fields(experiment, product, assessed.fields, assessed.cells)
     with plots:

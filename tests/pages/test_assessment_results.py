@@ -24,11 +24,15 @@ def text(app: AppTest, label: str):  # type: ignore[no-untyped-def]
     return next(one for one in app.text_input if one.label == label)
 
 
+def button(app: AppTest, label: str):  # type: ignore[no-untyped-def]
+    return next(one for one in app.button if one.label == label)
+
+
 def signed(app: AppTest, click: Click, decision: str = "approved", comment: str = "") -> AppTest:
+    box(app, "Decision").set_value(decision).run()
     text(app, "Name").set_value("Åse Nilsen")
     text(app, "Role").set_value("scientist")
     text(app, "Comment").set_value(comment)
-    box(app, "Decision").set_value(decision)
     return click(app, "Sign")
 
 
@@ -88,11 +92,16 @@ def test_a_new_report_is_a_job_and_its_numbers_are_shown(open_page: Open, experi
 def test_signing_adds_to_the_log_and_is_said_at_the_top(open_page: Open, experiment: Experiment, assessment: str, words: Words, click: Click) -> None:
     app = open_page(experiment=experiment.name)
     assert "Nobody has signed yet." in words(app)
+    assert box(app, "Decision").value is None  # nobody approves by not choosing
+    assert button(app, "Sign").disabled
+    box(app, "Decision").set_value("approved").run()
+    assert not button(app, "Sign").disabled
     click(app, "Sign")
     assert "name of a person" in app.error[0].value
     assert signoffs(experiment, assessment).empty
     app = signed(app, click)
     assert "approved by Åse Nilsen (scientist)" in words(app)
+    assert box(app, "Decision").value is None
     assert signoffs(experiment, assessment)["decision"].tolist() == ["approved"]
     app = signed(app, click, "rejected")
     assert "says why it is rejected" in app.error[0].value
