@@ -28,6 +28,7 @@ _ADVICE: Final = {
     "low contrast": "Check phase ring and condenser.",
     "smoothed": "Was the image filtered, averaged or compressed?",
     "noisy": "Give more light or a longer exposure.",
+    "sparse": "Cells may have been missed: look at the outlines.",
     "small cells": "Check the outlines and the pixel size.",
     "large cells": "Check the outlines and the pixel size.",
 }

@@ -90,6 +90,11 @@ def test_a_file_of_before_images_were_described_is_said_so() -> None:
     assert doubts(settings(old), fields()) == []
 
 
+def test_few_cells_on_the_area_may_be_missed_ones() -> None:
+    [said] = doubts(settings(), fields("sparse", confluence=0.05))
+    assert said.endswith("Cells may have been missed: look at the outlines.")
+
+
 def test_long_lists_are_cut() -> None:
     [said] = doubts(settings(), fields(*["many left out"] * 9))
     assert "(f0, f1, f2, f3 and 5 more)" in said
