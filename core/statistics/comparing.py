@@ -81,9 +81,8 @@ def comparison(units: pd.DataFrame, column: str, unit: str, method: str, referen
     if not once:
         warnings.append(f"The same {unit}s stand in several groups and are compared as if they were different ones: intervals may be wider than need be.")
     if unknown:
-        warnings.append(
-            f"Left out, because the {column} is not known or differs between fields: {len(unknown)} {unit}{'' if len(unknown) == 1 else 's'} ({', '.join(unknown)})."
-        )
+        which = f"{len(unknown)} {unit}{'' if len(unknown) == 1 else 's'} ({', '.join(unknown)})"
+        warnings.append(f"Left out, because the {column} is not known or differs between fields: {which}.")
     return Comparison(column, unit, method, units, table, pairs, slope, tuple(said), tuple(warnings))
 
 
