@@ -1,6 +1,6 @@
-"""The headline of an assessment: one card a culture."""
+"""The headline of an assessment: what to beware of, and one card a culture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,18 @@ from core.statistics.cultures import PLAIN
 from pages.parts.result_signoff import BADGES
 
 A_ROW = 4
+WARNED = 3  # more warnings than this push the numbers off the screen
+
+
+def show_warnings(found: Sequence[str]) -> None:
+    """The gravest, which come first; the others folded away, so that the numbers are seen without scrolling."""
+    if not found:
+        return
+    first, others = found[:WARNED], found[WARNED:]
+    st.warning("**Before you use these numbers**\n" + "\n".join(f"- {one}" for one in first), icon=":material/warning:")
+    if others:
+        with st.expander(f"{len(others)} more to know before you use these numbers", icon=":material/warning:"):
+            st.markdown("\n".join(f"- {one}" for one in others))
 
 
 def show_headline(samples: pd.DataFrame) -> None:

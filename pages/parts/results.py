@@ -24,7 +24,7 @@ from pages.parts.field_view import browse_fields
 from pages.parts.quality import usual_ranges
 from pages.parts.result_estimates import show_estimates
 from pages.parts.result_groups import show_groups
-from pages.parts.result_headline import show_headline
+from pages.parts.result_headline import show_headline, show_warnings
 from pages.parts.result_report import report_tab, shown_report
 from pages.parts.result_signoff import signoff_line, signoff_tab
 from pages.parts.words import known
@@ -88,8 +88,7 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     samples = verdict_table(assessed.samples, limits, version, assessed.simulated)
     signoff_line(experiment, product)
     found = [*cautions(product.settings, samples, assessed.fields, assessed.cells, assessed.failures, assessed.notes), *words.get("remarks", ())]
-    if found:
-        st.warning("**Before you use these numbers**\n" + "\n".join(f"- {one}" for one in found), icon=":material/warning:")
+    show_warnings(found)
     if int(samples["n_scored"].sum()):
         show_headline(samples)
     else:

@@ -62,6 +62,14 @@ def test_tables_of_groups_are_named_and_written_as_the_others_are(
         assert (b";" in header, b"," in header) == (comma, not comma)
 
 
+def test_three_warnings_are_open_and_the_others_folded_away(open_page: Open, experiment: Experiment, assessment: str) -> None:
+    app = open_page(experiment=experiment.name)
+    warned = next(one.value for one in app.warning if "Before you use these numbers" in one.value)
+    assert warned.count("\n- ") == 3
+    more = next(one for one in app.expander if "more to know before you use these numbers" in one.label)
+    assert int(more.label.split()[0]) == more.markdown[0].value.count("- ")
+
+
 def test_an_assessment_without_evaluation_says_what_is_missing(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     shown = words(open_page(experiment=experiment.name))
     assert "calls are not corrected for its errors" in shown or "so calls are not corrected" in shown
