@@ -176,12 +176,21 @@ def _left_out(assessed: Assessed) -> None:
         st.markdown("**Fields that could not be assessed**")
         show_failures(assessed.failures)
     else:
-        st.success("Every field was assessed.", icon=":material/check:")
+        st.success("Every field of the table was assessed.", icon=":material/check:")
+    _unused(assessed.experiment)
     reasons = assessed.cells.loc[assessed.cells["excluded"], "exclusion_reason"].value_counts()
     if len(reasons):
         st.markdown("**Cells that were outlined but not scored**")
         st.dataframe(reasons.rename_axis("Reason").rename("Cells").reset_index(), hide_index=True, width="content")
         st.caption("A cell that touches the border is cut off, so its shape cannot be judged.")
+
+
+def _unused(experiment: Experiment) -> None:
+    from core.stages.unused import unused_words  # reads images, which the first page can do without
+
+    if said := unused_words(experiment):
+        st.warning(said, icon=":material/help:")
+        address.link("experiments", "See these images", icon=":material/folder_open:", experiment=experiment.name)
 
 
 def how_made(product: Product, name: str) -> None:

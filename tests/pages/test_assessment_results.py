@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import JobStore
+from core.report import write_csv
 from core.settings import AcceptanceLimits, ReportSettings
 from core.stages.reporting import report
 from core.stages.signing import current_limits, save_limits, sign, signoff_log, signoffs
+from core.stages.unused import unused_images, unused_words
 from core.workspace import Experiment
 
 Open = Callable[..., AppTest]
@@ -68,6 +71,20 @@ def test_three_warnings_are_open_and_the_others_folded_away(open_page: Open, exp
     assert warned.count("\n- ") == 3
     more = next(one for one in app.expander if "more to know before you use these numbers" in one.label)
     assert int(more.label.split()[0]) == more.markdown[0].value.count("- ")
+
+
+def test_images_that_never_became_a_field_are_counted(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
+    assert unused_words(experiment) == ""
+    assert "belongs to no field" not in words(open_page(experiment=experiment.name))
+    (experiment.images / "broken.tif").write_bytes(b"no image")
+    write_csv(
+        experiment.path / "left_out.csv", pd.DataFrame([{"fov_id": "", "file": name, "error": "no image"} for name in ("images/broken.tif", "/far/b.tif")])
+    )
+    assert unused_images(experiment) == ["images/broken.tif", "/far/b.tif"]
+    (experiment.path / "left_out.csv").unlink()
+    assert "1 image of the experiment belongs to no field and is in no number" in words(open_page(experiment=experiment.name))
+    made = report(experiment.path, assessment, ReportSettings(gallery=0))
+    assert "1 image of the experiment belongs to no field" in (made / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_assessment_without_evaluation_says_what_is_missing(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
