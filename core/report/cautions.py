@@ -16,11 +16,11 @@ _NAMED = 6  # cultures named in one caution; the tables name the others
 def cautions(
     settings: Mapping[str, Any], samples: pd.DataFrame, fields: pd.DataFrame, cells: pd.DataFrame, failures: pd.DataFrame, notes: Sequence[str]
 ) -> list[str]:
-    """The ``notes`` of the stage, then what the tables themselves show; a subject that a note covers is not repeated."""
+    """That cells were simulated, the ``notes`` of the stage, what the tables themselves show; a subject that a note covers is not repeated."""
     said = " ".join(notes).lower()
     found = [note for note in dict.fromkeys(notes) if note.strip()]
     if "simulated" not in said:
-        found += _simulated(settings.get("models") or {})
+        found = [*_simulated(settings.get("models") or {}), *found]  # graver than any note: nothing is measured
     if "pixel size" not in said:
         found += _pixel_size(cells)
     return [*found, *doubts(settings, fields), *_failed(fields, failures), *_mixed(samples), *_little_reference(samples), *_few(samples)]

@@ -46,7 +46,7 @@ def doubts(settings: Mapping[str, Any], fields: pd.DataFrame) -> list[str]:
         return [NOT_SAID, *_left_out(fields)]
     learned = learned_of(settings) or {}
     lacking = [NOT_SAID_OF_IMAGES] if learned and not learned.get("looks") and len(fields) else []
-    return [*_unlike(fields, learned), *_unusual(fields), *lacking, *_out_of_range(settings, fields, learned), *_left_out(fields)]
+    return [*_unlike(fields, learned), *_unusual(fields), *_out_of_range(settings, fields, learned), *_left_out(fields), *lacking]
 
 
 def flags_of(row: Mapping[str, Any]) -> list[str]:

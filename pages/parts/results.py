@@ -10,6 +10,7 @@ import streamlit as st
 from core.errors import InputError
 from core.report import zip_product
 from core.report.cautions import cautions
+from core.report.words import setting_value
 from core.stages.assessed import Assessed, open_assessment
 from core.stages.outdated import newer_words
 from core.stages.reporting import EVIDENCE
@@ -203,4 +204,5 @@ def how_made(product: Product, name: str) -> None:
     if settings.get("engines"):
         st.markdown(f"**Computed by**: {'; '.join(settings['engines'])}")
     st.button("Begin a new one with these settings", on_click=address.write, kwargs={name: NEW, "like": product.id, "segmentation": NEW})
-    st.json({k: settings.get(k) for k in ("settings", "upstream", "versions", "created")}, expanded=2)
+    chosen = {name: setting_value(name, value) for name, value in (settings.get("settings") or {}).items()}
+    st.json({"settings": chosen, **{k: settings.get(k) for k in ("upstream", "versions", "created")}}, expanded=2)

@@ -9,7 +9,7 @@ def said(assessment, **changed):
 
 
 def test_everything_a_reader_must_know(assessment):
-    note, simulated, failed, empty, few = said(assessment)
+    simulated, note, failed, empty, few = said(assessment)
     assert note == "A note of the stage & more."
     assert "simulated cells" in simulated
     assert failed.startswith("1 file could not be assessed")
