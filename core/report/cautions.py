@@ -16,14 +16,14 @@ _NAMED = 6  # cultures named in one caution; the tables name the others
 def cautions(
     settings: Mapping[str, Any], samples: pd.DataFrame, fields: pd.DataFrame, cells: pd.DataFrame, failures: pd.DataFrame, notes: Sequence[str]
 ) -> list[str]:
-    """The ``notes`` of the stage, then what the tables themselves show; a subject that a note covers is not repeated."""
+    """That cells were simulated, the ``notes`` of the stage, what the tables themselves show; a subject that a note covers is not repeated."""
     said = " ".join(notes).lower()
     found = [note for note in dict.fromkeys(notes) if note.strip()]
     if "simulated" not in said:
-        found += _simulated(settings.get("models") or {})
+        found = [*_simulated(settings.get("models") or {}), *found]  # graver than any note: nothing is measured
     if "pixel size" not in said:
         found += _pixel_size(cells)
-    return [*found, *doubts(settings, fields), *_failed(fields, failures), *_little_reference(samples), *_few(samples)]
+    return [*found, *doubts(settings, fields), *_failed(fields, failures), *_mixed(samples), *_little_reference(samples), *_few(samples)]
 
 
 def _simulated(models: Mapping[str, Any]) -> Iterable[str]:
@@ -47,6 +47,17 @@ def _failed(fields: pd.DataFrame, failures: pd.DataFrame) -> Iterable[str]:
     empty = int((fields["n_scored"].fillna(0) == 0).sum())
     if empty:
         yield f"In {count(empty, 'field')} no cell could be scored."
+
+
+def _mixed(samples: pd.DataFrame) -> Iterable[str]:
+    """Cultures whose fields are not of one passage or condition: most often a slip in the field table."""
+    for column in ("passage", "condition"):
+        names = [f"{row['sample']} ({row[column]})" for row in samples.to_dict("records") if JOIN in str(row.get(column) or "")]
+        if names:
+            yield (
+                f"Fields of one culture differ in {column}: {named(names, _NAMED)}. Their fraction is of all these fields together, "
+                f"and a comparison by {column} leaves such a culture out. Correct the field table, or name them as cultures of their own."
+            )
 
 
 def _little_reference(samples: pd.DataFrame) -> Iterable[str]:

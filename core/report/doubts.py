@@ -28,6 +28,7 @@ _ADVICE: Final = {
     "low contrast": "Check phase ring and condenser.",
     "smoothed": "Was the image filtered, averaged or compressed?",
     "noisy": "Give more light or a longer exposure.",
+    "sparse": "Cells may have been missed: look at the outlines.",
     "small cells": "Check the outlines and the pixel size.",
     "large cells": "Check the outlines and the pixel size.",
 }
@@ -45,7 +46,7 @@ def doubts(settings: Mapping[str, Any], fields: pd.DataFrame) -> list[str]:
         return [NOT_SAID, *_left_out(fields)]
     learned = learned_of(settings) or {}
     lacking = [NOT_SAID_OF_IMAGES] if learned and not learned.get("looks") and len(fields) else []
-    return [*_unlike(fields, learned), *_unusual(fields), *lacking, *_out_of_range(settings, fields, learned), *_left_out(fields)]
+    return [*_unlike(fields, learned), *_unusual(fields), *_out_of_range(settings, fields, learned), *_left_out(fields), *lacking]
 
 
 def flags_of(row: Mapping[str, Any]) -> list[str]:
@@ -120,20 +121,24 @@ def _unlike(fields: pd.DataFrame, learned: Mapping[str, Any]) -> Iterable[str]:
     who = "This lot does not look like what the model learned" if whole else "Some fields do not look like what the model learned"
     expected = percent(learned.get("beyond", 0.01))
     n, of = int(found["n_unlike"].sum()), int(found["n_scored"].sum())
-    usual = learned.get("ranges", {}).get("training_distance")
-    middle = f", and the middle one at {found['training_distance'].median():.2f} of that limit, where up to {usual[1]:.2f} is usual" if usual else ""
-    yield (
-        f"{who}: in {_where(found, fields)}, {grouped(n)} of {count(of, 'cell')} ({percent(n / of)}) lie farther from "
-        f"its training cells than cells of its own kind do ({expected} would be usual){middle}. Its calls there are guesses until a stain has confirmed them."
-    )
+    usual, median = learned.get("ranges", {}).get("training_distance"), found["training_distance"].median()
+    said = []
+    if not of or n / of > learned.get("beyond", 0.01):  # else the cells beyond the limit are no more than usual, and only the middle one tells
+        far = f"{grouped(n)} of {count(of, 'cell')} ({percent(n / of if of else None)}) lie farther from its training cells than cells of its own kind do"
+        said.append(f"{far} ({expected} would be usual)")
+    if usual and median > usual[1]:
+        said.append(f"the middle cell lies at {median:.2f} of the distance within which cells of its own kind do, where up to {usual[1]:.2f} is usual")
+    if said:
+        yield f"{who}: in {_where(found, fields)}, {', and '.join(said)}. Its calls there are guesses until a stain has confirmed them."
 
 
 def _unusual(fields: pd.DataFrame) -> Iterable[str]:
     found = _flagged(fields, UNUSUAL)
     if found.empty:
         return
-    traits = list(dict.fromkeys(found["image_traits"].fillna("").replace("", pd.NA).dropna()))
-    said = f": {' / '.join(traits[:NAMED])}" if traits else ""
+    traits = found["image_traits"].fillna("").str.split(JOIN).explode()
+    traits = traits[traits != ""].value_counts(sort=True)  # each is said once, the most common first
+    said = f": {', '.join(traits.index[:NAMED])}" if len(traits) else ""
     where, far = _where(found, fields), found["image_distance"].max()
     yield (
         f"Unusual images in {where}{said}. They lie up to {far:.1f} times as far from the training images as like ones do. "

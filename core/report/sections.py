@@ -22,7 +22,8 @@ class Sections:
 
     ``words``: as ``evidence.json`` holds them. ``tables``: by name, at least ``TABLES`` and ``cells`` (with ``tables.MARKED_CELLS``). ``pictures``: JPEGs by
     ``cell_id``. ``metadata``: one row a culture, text. ``limits``: the acceptance limits with ``name``, ``time`` and ``version``, {} where
-    there are none. ``signoffs``: ``tables.SIGNOFFS``; ``signoff_problems``: what shows that they were changed.
+    there are none. ``signoffs``: ``tables.SIGNOFFS``; ``signoff_problems``: what shows that they were changed. ``unused``: how many images
+    of the experiment belong to no field, in words.
     """
 
     words: Mapping[str, Any]
@@ -32,6 +33,7 @@ class Sections:
     limits: Mapping[str, Any] = field(default_factory=dict)
     signoffs: pd.DataFrame | None = None
     signoff_problems: list[str] = field(default_factory=list)
+    unused: str = ""
 
 
 def section_context(sections: Sections | None, samples: pd.DataFrame) -> dict[str, Any] | None:
@@ -57,6 +59,7 @@ def section_context(sections: Sections | None, samples: pd.DataFrame) -> dict[st
         "verdicts": any(row["verdict"] for row in _records(samples)),
         "signoffs": _records(sections.signoffs) if sections.signoffs is not None else [],
         "signoff_problems": list(sections.signoff_problems),
+        "unused": sections.unused,
     }
 
 

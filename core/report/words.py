@@ -31,6 +31,11 @@ def decision_threshold(settings: Mapping[str, Any]) -> float | None:
     return None if found is None else float(found)
 
 
+def setting_value(name: str, value: Any) -> Any:
+    """The value of a setting as people read it: a decision threshold below 0 stands for the model's own."""
+    return "the one stored with the model" if name == "threshold" and isinstance(value, (int, float)) and value < 0 else value
+
+
 def named(names: Sequence[str], most: int) -> str:
     """The first ``most`` names, and how many more there are: "f01, f02 and 3 more"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

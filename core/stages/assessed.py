@@ -48,10 +48,20 @@ class Assessed:
         return decision_threshold(self.about)
 
     @property
+    def decimal_comma(self) -> bool:
+        """Whether its CSV files have semicolons and decimal commas; tables that are made of it later follow them."""
+        return bool((self.about.get("settings") or {}).get("decimal_comma"))
+
+    @property
     def classifier(self) -> dict[str, Any]:
         """What the record keeps of the classifier; empty where it keeps nothing."""
         found = (self.about.get("models") or {}).get("classifier")
         return dict(found) if isinstance(found, dict) else {}
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the classifier was trained on simulated cells, so that its numbers are no measurement."""
+        return bool(self.classifier.get("simulated"))
 
     @property
     def scored(self) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from core.stages.marked import Marked, find_marked, with_classes
 from core.stages.reference import AUTO, NONE, Reference, find_reference, reference_from_stain
 from core.stages.shapes import class_shapes
 from core.stages.signing import current_limits, head_of, limits_history, problems, signoffs
+from core.stages.unused import unused_words
 from core.statistics.acceptance import verdict_table
 from core.statistics.comparing import Comparison
 from core.statistics.cultures import estimate_table, reference_table, why_reported
@@ -130,7 +131,7 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     samples = estimate_table(assessed.samples, assessed.fields, found.cells, rates, assessed.threshold)
     samples = _with_stain_steps(samples, found.marked)
     limits, version = current_limits()
-    samples = verdict_table(samples, limits, version)
+    samples = verdict_table(samples, limits, version, assessed.simulated)
     compared = compare(assessed, samples, found.cells, rates, settings)
     progress(0.1, 1, "choosing cells for the galleries")
     chosen = chosen_cells(found.cells, assessed.threshold, settings.gallery, settings.seed)
@@ -223,4 +224,5 @@ def _sections(
         limits=asdict(limits) | history.iloc[-1][["name", "time"]].to_dict() | {"version": version} if limits else {},
         signoffs=signoffs(assessed.experiment, id) if id else None,
         signoff_problems=problems(assessed.experiment, id) if id else [],
+        unused=unused_words(assessed.experiment),
     )

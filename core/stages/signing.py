@@ -103,7 +103,8 @@ def sign(experiment: Experiment, assessment: str, name: str, role: str, decision
     if decision == "withdrawn" and said["name"] not in set(standing(signoffs(experiment, assessment))["name"]):
         raise InputError(f"Sign-off: {said['name']} has nothing to withdraw here.")
     limits, version = current_limits()
-    found = verdict_table(open_assessment(experiment, shown).samples, limits, version)
+    assessed = open_assessment(experiment, shown)
+    found = verdict_table(assessed.samples, limits, version, assessed.simulated)
     words = "; ".join(f"{row['sample']}: {row['verdict']}" for row in found.to_dict("records") if row["verdict"])
     return signoff_log(experiment, assessment).add({**said, "content": content_hash(product, shown), "verdicts": words, "limits_version": version})
 
@@ -144,10 +145,11 @@ def content_hash(*products: Product) -> str:
     return digest.hexdigest()
 
 
-def logs_to_export(experiment: Experiment, assessment: str) -> dict[str, bytes]:
-    """The sign-offs and limits as files for a ZIP: as tables, and as they lie on the disk."""
+def logs_to_export(experiment: Experiment, assessment: str, decimal_comma: bool = False) -> dict[str, bytes]:
+    """The sign-offs and limits as files for a ZIP: as tables, in the CSV form of the tables beside them, and as they lie on the disk."""
     log, limits = signoff_log(experiment, assessment), limits_log()
-    out = {"signoffs.csv": csv_bytes(signoffs(experiment, assessment)), "acceptance_limits.csv": csv_bytes(limits_history())}
+    tables = {"signoffs": signoffs(experiment, assessment), "acceptance_limits": limits_history()}
+    out = {f"{name}.csv": csv_bytes(table, decimal_comma) for name, table in tables.items()}
     kept = {"signoffs.jsonl": log.file, "acceptance_limits.jsonl": limits.file}
     return out | {name: b"".join(line + b"\n" for line in file.lines()) for name, file in kept.items() if file.path.is_file()}
 

@@ -24,16 +24,17 @@ def checked_limits(limits: AcceptanceLimits) -> AcceptanceLimits:
     return limits
 
 
-def verdict_table(samples: pd.DataFrame, limits: AcceptanceLimits | None, version: int | None = None) -> pd.DataFrame:
+def verdict_table(samples: pd.DataFrame, limits: AcceptanceLimits | None, version: int | None = None, simulated: bool = False) -> pd.DataFrame:
     """``samples`` (with ``reported_fraction, reported_low, reported_high``) with the columns of ``tables.ACCEPTANCE``.
 
     A control gets no verdict; without limits nobody does. Too few cells or fields, or a negative control above its limit, leave nothing
-    better than "review", because the number itself is in doubt; so does an interval that is too wide or reaches into the fail band.
+    better than "review", because the number itself is in doubt; so does an interval that is too wide or reaches into the fail band, a classifier
+    that was trained on ``simulated`` cells, or a culture (``n_flagged``) every field of which is doubtful. A "fail" stays one.
     """
     found = [("", "")] * len(samples)
     if limits is not None:
         doubt = _controls(samples, limits)
-        found = [_verdict(row, limits, doubt) for row in samples.to_dict("records")]
+        found = [_doubted(row, simulated, *_verdict(row, limits, doubt)) for row in samples.to_dict("records")]
     columns = {"verdict": [v for v, _ in found], "verdict_reasons": [r for _, r in found], "limits_version": [version if v else None for v, _ in found]}
     added = typed(pd.DataFrame(columns, index=samples.index), ACCEPTANCE, "verdicts")
     return samples.drop(columns=[c for c in ACCEPTANCE if c in samples]).join(added)
@@ -43,6 +44,19 @@ def _controls(samples: pd.DataFrame, limits: AcceptanceLimits) -> str:
     high = samples[(samples["role"] == "negative control") & (samples["reported_fraction"] > limits.control_up_to).fillna(False)]
     named = ", ".join(f"{row['sample']} {100 * row['reported_fraction']:.0f} %" for row in high.to_dict("records"))
     return f"negative control above {100 * limits.control_up_to:g} %: {named}" if named else ""
+
+
+def _doubted(row: dict[str, Any], simulated: bool, verdict: str, reasons: str) -> tuple[str, str]:
+    """A number that nobody should rely on passes nothing, however low it is."""
+    if verdict not in ("pass", "review"):
+        return verdict, reasons
+    flagged = row.get("n_flagged")  # unknown where the classifier does not say what it learned
+    said = [reasons] if reasons else []
+    if simulated:
+        said.append("the classifier was trained on simulated cells, so its numbers are no measurement")
+    if flagged is not None and pd.notna(flagged) and 0 < row["n_fields"] <= flagged:
+        said.append("every field is doubtful: see its flags")
+    return ("review", "; ".join(said)) if said else (verdict, reasons)
 
 
 def _verdict(row: dict[str, Any], limits: AcceptanceLimits, doubt: str) -> tuple[str, str]:

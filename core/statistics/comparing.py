@@ -76,12 +76,13 @@ def comparison(units: pd.DataFrame, column: str, unit: str, method: str, referen
     if len(table) > 1 and slope["n_doses"].iloc[0] >= 2:
         said.append(f"Trend: {trend_sentence(slope, column if column == 'passage' else f'unit of {column}', unit if once else f'{unit} mean')}")
     few = few_replicates(table, unit)
-    unknown = int(sum(name == "" for name, value in zip(names, values, strict=True) if np.isfinite(value)))
+    unknown = [str(one) for one, name, value in zip(units["unit"], names, values, strict=True) if name == "" and np.isfinite(value)]
     warnings = [few] if few else []
     if not once:
         warnings.append(f"The same {unit}s stand in several groups and are compared as if they were different ones: intervals may be wider than need be.")
     if unknown:
-        warnings.append(f"Left out, because the {column} is not known or differs between fields: {unknown} {unit}{'' if unknown == 1 else 's'}.")
+        which = f"{len(unknown)} {unit}{'' if len(unknown) == 1 else 's'} ({', '.join(unknown)})"
+        warnings.append(f"Left out, because the {column} is not known or differs between fields: {which}.")
     return Comparison(column, unit, method, units, table, pairs, slope, tuple(said), tuple(warnings))
 
 

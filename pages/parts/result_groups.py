@@ -41,7 +41,7 @@ def show_groups(assessed: Assessed, words: dict[str, Any]) -> None:
     except InputError as problem:
         st.error(str(problem), icon=":material/error:")
         return
-    _show(found, donors_shared(described, unit, found.column), id)
+    _show(found, donors_shared(described, unit, found.column), assessed)
 
 
 def _compared(assessed: Assessed, evidence: Evidence, settings: ReportSettings) -> Comparison:
@@ -49,7 +49,7 @@ def _compared(assessed: Assessed, evidence: Evidence, settings: ReportSettings) 
     return compare(assessed, assessed.samples, evidence.cells, rates, settings)
 
 
-def _show(found: Comparison, shared: str, id: str) -> None:
+def _show(found: Comparison, shared: str, assessed: Assessed) -> None:
     from core.report.group_figures import groups_figure  # brings Plotly
 
     if found.groups.empty:
@@ -59,13 +59,20 @@ def _show(found: Comparison, shared: str, id: str) -> None:
         st.warning(text, icon=":material/warning:")
     for text in found.sentences:
         st.markdown(f"- {text}")
-    st.plotly_chart(groups_figure(found.groups, found.units, found.unit), key=f"groups-{id}")
+    st.plotly_chart(groups_figure(found.groups, found.units, found.unit), key=f"groups-{assessed.about.get('id', '')}")
     what = count(len(found.groups), "group")
     st.caption(f"{what}; mean of the {found.unit}s with the 95 % interval between them. Compared is the fraction by one estimator for all: {found.method}.")
     _tables(found)
+    _downloads(found, assessed)
+
+
+def _downloads(found: Comparison, assessed: Assessed) -> None:
+    """Named and written as the tables of the assessment are."""
+    id, tables = str(assessed.about.get("id", "")), {"groups": found.groups, "comparisons": found.comparisons, "trend": found.trend, "group_units": found.units}
     with st.container(horizontal=True):
-        for name, table in (("groups", found.groups), ("comparisons", found.comparisons), ("trend", found.trend), ("group_units", found.units)):
-            st.download_button(f"{name}.csv", data=csv_bytes(table), file_name=f"{id} {name}.csv", mime="text/csv", on_click="ignore", key=f"take-{name}-{id}")
+        for name, table in tables.items():
+            data, file = csv_bytes(table, assessed.decimal_comma), f"{assessed.experiment.name} {id} {name}.csv"
+            st.download_button(f"{name}.csv", data=data, file_name=file, mime="text/csv", on_click="ignore", key=f"take-{name}-{id}")
 
 
 def _tables(found: Comparison) -> None:

@@ -52,14 +52,16 @@ def _verdicts(samples: pd.DataFrame) -> None:
 
 def _form(experiment: Experiment, assessment: Product, report: Product | None) -> None:
     st.markdown("**Sign off**")
+    entry = len(signoffs(experiment, assessment.id)) + 1  # the next one is decided anew
+    decision = st.selectbox("Decision", SIGNOFF_DECISIONS, index=None, key=f"sign-decision-{assessment.id}-{entry}", placeholder="Choose one …")
     with st.form(f"sign-{assessment.id}", border=True, clear_on_submit=False):
-        one, two, three = st.columns(3)
+        one, two = st.columns(2)
         name = one.text_input("Name", key="sign-name", persist_state="page")
         role = two.text_input("Role", key="sign-role", persist_state="page", placeholder="scientist, laboratory head, QA …")
-        decision = three.selectbox("Decision", SIGNOFF_DECISIONS, key="sign-decision")
         comment = st.text_input("Comment", key="sign-comment", help=f"Needed where the decision is: {', '.join(NEEDS_COMMENT)}.")
         st.caption(f"Signed is what is shown above, {report.id if report else assessment.id}. No entry is ever removed; “withdrawn” takes back your last one.")
-        if st.form_submit_button("Sign", type="primary", icon=":material/draw:"):
+        pressed = st.form_submit_button("Sign", type="primary", icon=":material/draw:", disabled=decision is None)
+        if pressed and decision is not None:
             try:
                 sign(experiment, assessment.id, name, role, decision, comment, report.id if report else "")
                 st.rerun()

@@ -7,15 +7,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import InputError
 from core.report import zip_product
 from core.report.cautions import cautions
-from core.report.doubts import uncertain_words
-from core.report.words import count, counted, culture, interval, percent
+from core.report.words import setting_value
 from core.stages.assessed import Assessed, open_assessment
+from core.stages.outdated import newer_words
 from core.stages.reporting import EVIDENCE
 from core.stages.signing import current_limits, logs_to_export
 from core.statistics.acceptance import verdict_table
-from core.statistics.cultures import PLAIN
 from core.tables import ACCEPTANCE, ESTIMATES
 from core.workspace import Experiment, Product, read_json
 from pages.parts import address
@@ -25,8 +25,9 @@ from pages.parts.field_view import browse_fields
 from pages.parts.quality import usual_ranges
 from pages.parts.result_estimates import show_estimates
 from pages.parts.result_groups import show_groups
+from pages.parts.result_headline import show_headline, show_warnings
 from pages.parts.result_report import report_tab, shown_report
-from pages.parts.result_signoff import BADGES, signoff_line, signoff_tab
+from pages.parts.result_signoff import signoff_line, signoff_tab
 from pages.parts.words import known
 
 SHARES = (
@@ -64,7 +65,6 @@ LABELS = {
     "diameter_px": "Diameter (px)",
 }
 BESIDE = {*ESTIMATES, *ACCEPTANCE} - {"n_wells"}  # columns that have a table of their own
-CARDS = 4  # more cultures than this are read off the plot and the table
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -86,19 +86,20 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
     shown = report or product
     assessed, words = read_assessed(experiment.path, shown.kind, shown.id), read_words(shown)
     limits, version = current_limits()
-    samples = verdict_table(assessed.samples, limits, version)
+    samples = verdict_table(assessed.samples, limits, version, assessed.simulated)
     signoff_line(experiment, product)
     found = [*cautions(product.settings, samples, assessed.fields, assessed.cells, assessed.failures, assessed.notes), *words.get("remarks", ())]
-    if found:
-        st.warning("**Before you use these numbers**\n" + "\n".join(f"- {one}" for one in found), icon=":material/warning:")
+    show_warnings(found)
     if int(samples["n_scored"].sum()):
-        _headline(samples)
+        show_headline(samples)
     else:
         _nothing_scored(experiment, assessed)
-    _downloads(experiment, product, report)
+    _downloads(experiment, product, report, assessed)
     left_out = f"Left out ({len(assessed.failures)})" if len(assessed.failures) else "Left out"
     names = ["Cells in the picture", "Plots", "Cultures", "Groups", "Fields", left_out, "Report", "Sign-off", "How it was made"]
-    picture, plots, cultures, groups, fields, missing, again, signing, made = st.tabs(names)
+    picture, plots, cultures, groups, fields, missing, again, signing, made = st.tabs(
+        names, key=f"result-tabs-{product.id}"
+    )  # stays open when lines above come and go
     with picture:
         browse_fields(experiment, product, assessed.fields, assessed.cells)
     with plots:
@@ -121,25 +122,6 @@ def show_assessment(experiment: Experiment, product: Product) -> None:
         how_made(product, "assessment")
 
 
-def _headline(samples: pd.DataFrame) -> None:
-    shown = samples.head(CARDS)
-    for column, row in zip(st.columns(max(2, len(shown))), shown.to_dict("records"), strict=False):
-        with column.container(border=True):
-            role = f" · {row['role']}" if row["role"] not in ("", "sample") else ""
-            st.metric(culture(row) + role, f"{percent(row['reported_fraction'])} senescent")
-            badge = f"{BADGES[row['verdict']]} " if row["verdict"] else ""
-            plain = row["reported_method"] in ("", PLAIN)
-            how, before = ("", "") if plain else (f", {row['reported_method']}", "Called: ")
-            spread = f"{badge}95 % interval {interval(row['reported_low'], row['reported_high'])}{how}"
-            called = f"{before}{counted(row)}, {row['n_excluded']} not scored"
-            lines = [spread, called, uncertain_words(row)]
-            st.caption("  \n".join(line for line in lines if line))
-    if len(samples) > CARDS:
-        others = samples.iloc[CARDS:]["verdict"].value_counts()
-        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in others.items() if verdict)
-        st.caption(f"{count(len(samples) - CARDS, 'more culture')} in the plot and the tables below{f' ({verdicts})' if verdicts else ''}.")
-
-
 def _nothing_scored(experiment: Experiment, assessed: Assessed) -> None:
     if len(assessed.cells):
         st.error("No cell could be scored: all that were outlined are left out; “Left out” says why.", icon=":material/error:")
@@ -148,12 +130,12 @@ def _nothing_scored(experiment: Experiment, assessed: Assessed) -> None:
     address.link("segment", "Try on one field", icon=":material/gesture:", experiment=experiment.name, segmentation=NEW)
 
 
-def _downloads(experiment: Experiment, product: Product, report: Product | None) -> None:
+def _downloads(experiment: Experiment, product: Product, report: Product | None, assessed: Assessed) -> None:
     """The ZIP holds the assessment, the report that is shown, and the audit log; the other buttons give what is shown."""
     stem, shown = f"{experiment.name} {product.id}", report or product
 
     def everything() -> BytesIO:
-        return zip_product(product.path, *([report.path] if report else []), extra=logs_to_export(experiment, product.id))
+        return zip_product(product.path, *([report.path] if report else []), extra=logs_to_export(experiment, product.id, assessed.decimal_comma))
 
     with st.container(horizontal=True):
         st.download_button("Everything (ZIP)", data=everything, file_name=f"{stem}.zip", mime="application/zip", on_click="ignore", type="primary")
@@ -161,6 +143,15 @@ def _downloads(experiment: Experiment, product: Product, report: Product | None)
         for name in ("samples", "fields", "cells"):
             data = (shown.path / f"{name}.csv").read_bytes
             st.download_button(f"{name}.csv", data=data, file_name=f"{stem} {name}.csv", mime="text/csv", on_click="ignore")
+    if newer := _newer(product, assessed):
+        st.info(newer, icon=":material/update:")
+
+
+def _newer(product: Product, assessed: Assessed) -> str:
+    try:
+        return newer_words(product.id, assessed)
+    except InputError:  # a damaged log; the alarm above says so
+        return ""
 
 
 def _plots(assessed: Assessed, samples: pd.DataFrame) -> None:
@@ -186,12 +177,21 @@ def _left_out(assessed: Assessed) -> None:
         st.markdown("**Fields that could not be assessed**")
         show_failures(assessed.failures)
     else:
-        st.success("Every field was assessed.", icon=":material/check:")
+        st.success("Every field of the table was assessed.", icon=":material/check:")
+    _unused(assessed.experiment)
     reasons = assessed.cells.loc[assessed.cells["excluded"], "exclusion_reason"].value_counts()
     if len(reasons):
         st.markdown("**Cells that were outlined but not scored**")
         st.dataframe(reasons.rename_axis("Reason").rename("Cells").reset_index(), hide_index=True, width="content")
         st.caption("A cell that touches the border is cut off, so its shape cannot be judged.")
+
+
+def _unused(experiment: Experiment) -> None:
+    from core.stages.unused import unused_words  # reads images, which the first page can do without
+
+    if said := unused_words(experiment):
+        st.warning(said, icon=":material/help:")
+        address.link("experiments", "See these images", icon=":material/folder_open:", experiment=experiment.name)
 
 
 def how_made(product: Product, name: str) -> None:
@@ -204,4 +204,5 @@ def how_made(product: Product, name: str) -> None:
     if settings.get("engines"):
         st.markdown(f"**Computed by**: {'; '.join(settings['engines'])}")
     st.button("Begin a new one with these settings", on_click=address.write, kwargs={name: NEW, "like": product.id, "segmentation": NEW})
-    st.json({k: settings.get(k) for k in ("settings", "upstream", "versions", "created")}, expanded=2)
+    chosen = {name: setting_value(name, value) for name, value in (settings.get("settings") or {}).items()}
+    st.json({"settings": chosen, **{k: settings.get(k) for k in ("upstream", "versions", "created")}}, expanded=2)

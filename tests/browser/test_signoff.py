@@ -51,7 +51,12 @@ def test_from_limits_to_a_signature_and_an_alarm(open_page: Callable, server: st
     page.get_by_text("Version 1: pass up to").wait_for(timeout=BUSY_MS)
     page.get_by_label("Name", exact=True).fill("Åse Nilsen")
     page.get_by_label("Role", exact=True).fill("scientist")
-    page.get_by_role("button", name="Sign", exact=True).click()
+    sign = page.get_by_role("button", name="Sign", exact=True)
+    assert sign.is_disabled()
+    page.get_by_role("combobox", name="Decision").click()
+    page.get_by_role("option", name="approved", exact=True).click()
+    settle(page, BUSY_MS)
+    sign.click()
     page.get_by_text("approved by Åse Nilsen (scientist)").first.wait_for(timeout=BUSY_MS)
     settle(page, BUSY_MS)
     with page.expect_download() as download:

@@ -9,7 +9,7 @@ def said(assessment, **changed):
 
 
 def test_everything_a_reader_must_know(assessment):
-    note, simulated, failed, empty, few = said(assessment)
+    simulated, note, failed, empty, few = said(assessment)
     assert note == "A note of the stage & more."
     assert "simulated cells" in simulated
     assert failed.startswith("1 file could not be assessed")
@@ -29,6 +29,14 @@ def test_a_correction_from_few_annotated_cultures_is_said(assessment):
     [text] = [one for one in said(assessment, samples=samples) if "known from" in one]
     assert text.startswith("Sensitivity known from 12 senescent cells of 2 cultures only: ")
     assert text.endswith(f"for {samples['sample'].iloc[0]} P4.")
+
+
+def test_cultures_of_several_passages_are_named(assessment):
+    samples = assessment.samples.assign(passage=["6; 8", "P2", ""], condition=["", "drug; none", ""])
+    passage, condition = (one for one in said(assessment, samples=samples) if "differ in" in one)
+    assert passage.startswith(f"Fields of one culture differ in passage: {samples['sample'][0]} (6; 8). ")
+    assert condition.startswith("Fields of one culture differ in condition: MSC1 P2 (drug; none). ")
+    assert not [one for one in said(assessment) if "differ in" in one]
 
 
 def test_what_a_note_says_is_not_said_twice(assessment):

@@ -73,7 +73,24 @@ def test_unusual_images_are_said_with_what_differs() -> None:
         "unusual image", "unusual image; dark", "", image_distance=[1.2, 3.0, 0.4], image_traits=["less noise", "cells brighter against the field", ""]
     )
     said = doubts(settings(), odd)[0]
-    assert said.startswith("Unusual images in 2 of 3 fields (f0, f1): less noise / cells brighter against the field. They lie up to 3.0 times as far")
+    assert said.startswith("Unusual images in 2 of 3 fields (f0, f1): less noise, cells brighter against the field. They lie up to 3.0 times as far")
+
+
+def test_what_differs_is_said_once_the_most_common_first() -> None:
+    traits = ["less detail; less fine detail", "less fine detail; smoother surfaces", "less fine detail"]
+    said = doubts(settings(), fields(*["unusual image"] * 3, image_distance=2.0, image_traits=traits))[0]
+    assert said.startswith("Unusual images in 3 of 3 fields (f0, f1, f2): less fine detail, less detail, smoother surfaces. ")
+
+
+def test_a_field_is_unlike_by_what_is_worse_than_usual_only() -> None:
+    far = LEARNED | {"ranges": {"training_distance": [0.2, 0.7]}}
+    [said] = doubts(settings(far), fields("unlike training", "", n_scored=13, training_distance=[0.9, 0.5]))
+    assert said.startswith("Some fields do not look like what the model learned: in 1 of 2 fields (f0), the middle cell lies at 0.90 of the distance")
+    assert "0 of 13" not in said
+    [said] = doubts(settings(far), fields("unlike training", "", n_unlike=5, training_distance=0.5))
+    assert "5 of 40 cells" in said
+    assert "middle cell" not in said
+    assert doubts(settings(far), fields("unlike training", "", training_distance=0.5)) == []
 
 
 def test_noise_and_contrast_come_with_their_numbers() -> None:
@@ -88,6 +105,11 @@ def test_a_file_of_before_images_were_described_is_said_so() -> None:
     assert doubts(settings(old), fields("")) == [NOT_SAID_OF_IMAGES]
     assert doubts(settings(old | {"looks": None}), fields("")) == [NOT_SAID_OF_IMAGES]
     assert doubts(settings(old), fields()) == []
+
+
+def test_few_cells_on_the_area_may_be_missed_ones() -> None:
+    [said] = doubts(settings(), fields("sparse", confluence=0.05))
+    assert said.endswith("Cells may have been missed: look at the outlines.")
 
 
 def test_long_lists_are_cut() -> None:

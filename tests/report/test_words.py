@@ -63,3 +63,8 @@ def test_one_plain_sentence():
 @pytest.mark.parametrize(("p", "shown"), [(0.0004, "<0.001"), (0.0234, "0.023"), (1.0, "1.000"), (None, "–")])
 def test_probabilities_are_never_zero(p, shown):
     assert words.probability(p) == shown
+
+
+def test_a_threshold_below_0_is_the_one_of_the_model() -> None:
+    assert words.setting_value("threshold", -1.0) == "the one stored with the model"
+    assert [words.setting_value("threshold", 0.0), words.setting_value("threshold", "auto"), words.setting_value("seed", -1)] == [0.0, "auto", -1]

@@ -9,6 +9,8 @@ import pytest
 from core.__main__ import main
 from core.errors import InputError
 from core.settings import AcceptanceLimits, ReportSettings
+from core.stages.assessed import open_assessment
+from core.stages.outdated import newer_words
 from core.stages.reporting import report
 from core.stages.signing import current_limits, limits_history, limits_log, logs_to_export, problems, save_limits, sign, signoff_log, signoffs, standing
 from core.workspace import Experiment
@@ -138,6 +140,31 @@ def test_the_logs_go_into_the_zip(assessed: Experiment) -> None:
         assert archive.read("signoffs.jsonl") == signoff_log(assessed, ID).file.path.read_bytes()
         assert b"Bo" in archive.read("signoffs.csv")
     assert {f"{ID}/samples.csv", f"{made.name}/report.html", "acceptance_limits.jsonl"} <= names
+
+
+def test_limits_and_signoffs_that_came_after_the_files_are_said(assessed: Experiment) -> None:
+    def said(kind: str, id: str) -> str:
+        return newer_words(ID, open_assessment(assessed, assessed.product(kind, id)))
+
+    assert said("assessments", ID) == ""
+    save_limits(LIMITS, "Q. Head")
+    assert said("assessments", ID).startswith("Acceptance limits are newer than the report and the tables offered here")
+    first = report(assessed.path, ID, ReportSettings(gallery=0)).name
+    assert said("reports", first) == ""
+    sign(assessed, ID, "Bo", "head", "approved", report=first)
+    assert said("reports", first).startswith("Sign-offs are newer")
+    save_limits(AcceptanceLimits(pass_up_to=0.3, fail_from=0.5), "Q. Head")
+    assert said("reports", first).startswith("Acceptance limits and sign-offs are newer")
+    assert "Make a new report" in said("reports", first)
+    assert said("reports", report(assessed.path, ID, ReportSettings(gallery=0)).name) == ""
+
+
+def test_the_logs_follow_the_csv_form_of_the_tables_beside_them(assessed: Experiment) -> None:
+    save_limits(LIMITS, "Q. Head")
+    assert b"0.1" in logs_to_export(assessed, ID)["acceptance_limits.csv"]
+    files = logs_to_export(assessed, ID, decimal_comma=True)
+    assert b"0,1" in files["acceptance_limits.csv"]
+    assert all(b";" in files[name].splitlines()[0] for name in ("signoffs.csv", "acceptance_limits.csv"))
 
 
 def test_on_the_command_line(assessed: Experiment, capsys: pytest.CaptureFixture[str]) -> None:

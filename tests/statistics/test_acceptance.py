@@ -49,6 +49,22 @@ def test_a_control_gets_no_verdict_and_a_bad_one_lets_nothing_pass():
     assert verdict(LIMITS, control | {"reported_fraction": None}) == ("pass", "")
 
 
+def test_what_is_no_measurement_passes_nothing():
+    table = typed(pd.DataFrame([GOOD, GOOD | {"reported_fraction": 0.9, "reported_high": 1.0}, GOOD | {"role": "positive control"}]), REPORTED_SAMPLES)
+    found = verdict_table(table, LIMITS, 3, simulated=True)
+    assert found["verdict"].tolist() == ["review", "fail", ""]
+    assert "simulated cells" in found["verdict_reasons"][0]
+    assert "simulated" not in found["verdict_reasons"][1]
+
+
+def test_a_culture_with_doubtful_fields_only_passes_nothing():
+    assert verdict(n_flagged=3) == ("pass", "")
+    assert verdict(n_flagged=4) == ("review", "every field is doubtful: see its flags")
+    assert verdict(n_flagged=4, reported_fraction=0.3, reported_low=0.2, reported_high=0.35)[1].startswith("30 % lies above 20 %; every field")
+    assert verdict(n_flagged=4, reported_fraction=0.9)[0] == "fail"
+    assert verdict(n_flagged=None) == ("pass", "")
+
+
 def test_without_limits_nobody_gets_a_verdict():
     assert verdict(None) == ("", "")
 

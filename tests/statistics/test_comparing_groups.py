@@ -66,7 +66,7 @@ def test_nothing_to_compare():
 
 def test_a_culture_without_a_known_group_is_named():
     found = comparison(units([0.1, 0.2, 0.3, 0.4], ["a", "", "a", "a"]), "condition", "culture", "plain count")
-    assert "condition is not known or differs between fields: 1 culture." in found.warnings[-1]
+    assert "condition is not known or differs between fields: 1 culture (c1)." in found.warnings[-1]
 
 
 @pytest.mark.parametrize(
