@@ -323,6 +323,17 @@ def test_a_run_of_before_is_doubted_too(open_page: Open, lab: Experiment, finish
     assert "better than chance on the 8 validation cells (AUC 0.80, standard error 0.20" in words(open_page("train", experiment=lab.name, run="run-2"))
 
 
+def test_the_run_that_is_shown_is_the_one_to_evaluate(
+    open_page: Open, lab: Experiment, dataset: Path, finished: Callable[..., str], click: Click, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished("run-2"), finished("run-3")
+    opened: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr("pages.parts.address.open_page", lambda page, **values: opened.append((page, values)))
+    click(open_page("train", experiment=lab.name, run="run-2"), "Evaluate on the test cells")
+    [(page, values)] = opened
+    assert (page, values["run"], values["dataset"], values["evaluation"]) == ("evaluate", "run-2", dataset.name, "new")
+
+
 def test_runs_are_compared(open_page: Open, lab: Experiment, finished: Callable[[str], str]) -> None:
     finished("run-2"), finished("run-3")
     app = open_page("train", experiment=lab.name, run="run-3")
