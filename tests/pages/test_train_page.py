@@ -207,6 +207,18 @@ def test_a_page_that_was_opened_without_the_job_tells_its_end(open_page: Open, l
     assert len([b for b in app.button if b.label == "Resume"]) == 1
 
 
+def test_no_older_run_is_named_above_the_curves_of_a_training(
+    open_page: Open, lab: Experiment, begun: str, finished: Callable[..., str], store: JobStore
+) -> None:
+    finished("run-2")
+    id = store.submit("train", {"experiment": str(lab.path), "resume": begun}, str(lab.path))
+    store.begin(id)
+    app = open_page("train", experiment=lab.name, job=id, run="run-2")
+    assert [(s.value, s.disabled) for s in app.selectbox if s.label == "Run"] == [("The training below", True)]
+    store.finish(id, "cancelled")
+    assert [s.value for s in app.run().selectbox if s.label == "Run"] == ["run-2"]
+
+
 def test_before_the_first_epoch_it_says_so(open_page: Open, lab: Experiment, store: JobStore, words: Words) -> None:
     id = store.submit("train", {"experiment": str(lab.path), "settings": asdict(QUICK)}, str(lab.path))
     store.begin(id)
