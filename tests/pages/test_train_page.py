@@ -18,7 +18,7 @@ from core.report import read_csv, write_csv
 from core.settings import DatasetSettings, TrainSettings
 from core.stages.crop_folders import import_folder
 from core.tables import MANIFEST, TRAINING_HISTORY, VALIDATED_CELLS, typed
-from core.workspace import Experiment, publish, write_json
+from core.workspace import Experiment, publish, read_json, write_json
 
 Open = Callable[..., AppTest]
 Words = Callable[[AppTest], str]
@@ -333,6 +333,15 @@ def test_a_run_of_before_is_doubted_too(open_page: Open, lab: Experiment, finish
     folder = lab.path / "runs" / finished("run-2")
     write_csv(folder / "history.csv", history(3).assign(val_auc_se=0.2))
     assert "better than chance on the 8 validation cells (AUC 0.80, standard error 0.20" in words(open_page("train", experiment=lab.name, run="run-2"))
+
+
+def test_a_run_of_before_that_is_worse_than_cell_area_alone_is_warned_of(open_page: Open, lab: Experiment, dataset: Path, finished: Callable[..., str]) -> None:
+    finished("run-2")
+    report = read_json(dataset / "report.json")
+    aucs = {"cell area": {"train": 0.9, "validation": 0.875, "test": 0.81}}
+    write_json(dataset / "report.json", report | {"confounding": aucs})
+    app = open_page("train", experiment=lab.name, run="run-2")
+    assert "Cell area alone tells the classes apart better than this model (AUC 0.88 against 0.80)." in [one.value for one in app.warning]
 
 
 def test_the_run_that_is_shown_is_the_one_to_evaluate(

@@ -180,6 +180,16 @@ def test_the_culture_trap_is_said(tmp_path: Path, model: Path, network: type[Sta
     assert found["baseline_sentence"].split(" (")[0] in (made / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_model_that_is_worse_than_one_number_is_warned_of(tmp_path: Path, model: Path, network: type[StandIn], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each culture is brighter where it is of the other class, and the network sees that the wrong way round."""
+    monkeypatch.setattr(StandIn, "look", staticmethod(lambda crops: 1 - bright(crops)))
+    made, found = evaluated(build(tmp_path / "trap", trap=True), model)
+    [warning] = [text for text in found["warnings"] if "better than this model" in text]
+    assert "mean intensity alone (AUC 1.00)" in warning
+    assert f"(AUC {found['metrics'][0]['value']:.2f})" in warning
+    assert warning in (made / "report.html").read_text(encoding="utf-8")
+
+
 def trap_folder(root: Path) -> Path:
     """Somebody else's pictures, ``SET/CLASS/CULTURE/picture``: a culture is of one class, and its cells differ from others by brightness alone."""
     rng = np.random.default_rng(0)
