@@ -105,6 +105,11 @@ def _several(n: int, noun: str) -> str:
     return f"{n} {noun} lies" if n == 1 else f"{n} {noun}s lie"
 
 
+def nobody_knows(manifest: pd.DataFrame, column: str) -> bool:
+    """True where no cell of the manifest says its ``column`` ("sample": which culture it is of), as in crops from folders without cultures."""
+    return set(manifest[column]) == {""}
+
+
 def _lonely(manifest: pd.DataFrame, unit: str) -> list[tuple[str, str]]:
     """A culture (or what else the split keeps together) that is the only one of its class: culture and class cannot be told apart."""
     out = []
@@ -112,7 +117,7 @@ def _lonely(manifest: pd.DataFrame, unit: str) -> list[tuple[str, str]]:
         groups = manifest.loc[manifest["class"] == c, "group"].unique()
         if len(groups) == 1 and manifest["group"].nunique() > 1:
             out.append((WARNING, f"Every {CLASSES[c]} cell comes from one {unit} ({groups[0] or 'unnamed'}): the classifier may learn that {unit} instead."))
-    if set(manifest["group"]) == {""}:
+    if nobody_knows(manifest, "group"):
         out.append((WARNING, f"Nobody knows which {unit} each cell comes from: cells of one {unit} may lie on both sides of the split."))
     elif manifest["group"].nunique() == 1:
         out.append((WARNING, f"All cells come from one {unit}: nothing can be said about how the classifier does on another one."))
