@@ -15,6 +15,12 @@ WITHOUT_CONTROLS = "Leave out negative controls"  # on the page
 FEW = 20  # cells of a class in a set
 CONFOUNDED = 0.7
 CUT_OFF, NOISY = 0.05, 0.1
+MUCH = 1 / 3  # of the not senescent cells of a set, from which on it rests on the controls
+USES = {
+    "train": "from which the classifier would learn what is not senescent",
+    "validation": "where they would choose epoch and threshold",
+    "test": "where they would decide how good the classifier looks",
+}
 NAMES = {"train": "training", "validation": "validation", "test": "test"}
 CLASSES = {0: "not senescent", 1: "senescent"}
 
@@ -135,14 +141,30 @@ def _cells(manifest: pd.DataFrame) -> list[tuple[str, str]]:
         out.append((WARNING, f"{fragile:.0%} of the classes are fragile: they change within the error of the alignment of stain and phase (label noise)."))
     if border > 0.2:
         out.append((NOTE, f"{border:.0%} of the cells touch the border of their field and are incomplete."))
-    controls = int((manifest["role"] == CONTROL).sum())
-    if controls:
-        how = f"leave them out (“{WITHOUT_CONTROLS}”; on the command line --no-controls)"
-        out.append((WARNING, f"{controls} cells come from negative controls. If these were not stained, their class says nothing: {how}."))
+    out += _controls(manifest)
     scales = manifest["pixel_size_um"].dropna()
     if len(scales) and not manifest["rescaled"].fillna(False).any() and scales.max() / max(scales.min(), 1e-9) > 1.1:
         out.append((WARNING, f"Pixel sizes differ ({scales.min():g} to {scales.max():g} µm) and cells are not brought to a common one."))
     return out
+
+
+def _controls(manifest: pd.DataFrame) -> list[tuple[str, str]]:
+    """How many cells are of controls, and the sets that rest on them."""
+    controls = manifest["role"] == CONTROL
+    n = int(controls.sum())
+    if not n:
+        return []
+    negative, where = manifest["class"] == 0, []
+    for split in SPLITS:
+        both = negative & (manifest["split"] == split)
+        theirs = int((both & controls).sum())
+        if theirs and theirs >= MUCH * both.sum():
+            where.append(f"{theirs} of {both.sum()} not senescent cells in {NAMES[split]}, {USES[split]}")
+    shares = f" They are {'; '.join(where)}." if where else ""
+    how = f"leave them out (“{WITHOUT_CONTROLS}”; on the command line --no-controls)"
+    return [
+        (WARNING, f"{n} cell{' comes' if n == 1 else 's come'} from negative controls. If these were not stained, their class says nothing: {how}.{shares}")
+    ]
 
 
 def _depths(mixed: dict[str, list[float]]) -> list[tuple[str, str]]:
