@@ -7,9 +7,9 @@ import streamlit as st
 from core.errors import InputError
 from core.options import command
 from core.settings import EvaluateSettings
-from core.workspace import Experiment
+from core.workspace import Experiment, Product
 from pages.parts import address
-from pages.parts.choose import choose_experiment, choose_product, no_experiment, settings_like
+from pages.parts.choose import choose, choose_experiment, choose_product, no_experiment, settings_like
 from pages.parts.evaluation_result import show_evaluation
 from pages.parts.job_panel import current_job, job_panel, submit
 from pages.parts.settings_form import settings_form
@@ -51,9 +51,11 @@ def prepare(experiment: Experiment) -> None:
         return
     st.subheader("1 · Cells and model", anchor=False)
     left, right = st.columns(2)
-    dataset = left.selectbox("Dataset", list(datasets), format_func=lambda one: product_words(datasets[one]))
+    with left:
+        dataset = choose("Dataset", list(datasets), "dataset", lambda one: product_words(datasets[one]), default=next(iter(datasets)))
     runs = {one.id: one for one in experiment.products("runs")}
-    run = right.selectbox("Judge", [*runs, LIBRARY], format_func=lambda one: product_words(runs[one]) if one in runs else one) if runs else LIBRARY
+    with right:
+        run = _choose_run(runs) if runs else LIBRARY
     like = settings_like(experiment, "evaluations")
     start = like | ({"model": EvaluateSettings.model} if like.get("model") in runs else {})
     fixed = {} if run == LIBRARY else {"model": run}
@@ -70,6 +72,11 @@ def prepare(experiment: Experiment) -> None:
         st.rerun()
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(command("evaluate", experiment.path, settings, dataset=dataset), language="bash", wrap_lines=True)
+
+
+def _choose_run(runs: dict[str, Product]) -> str:
+    """What to judge: the run that the page of a run has put into the address, else the newest."""
+    return choose("Judge", [*runs, LIBRARY], "run", lambda one: product_words(runs[one]) if one in runs else one, default=next(iter(runs)))
 
 
 def _why_not(experiment: Experiment, settings: EvaluateSettings, dataset: str) -> str:

@@ -15,6 +15,8 @@ from pages.parts.job_panel import current_job, job_panel, submit
 from pages.parts.setting_aside import offer_set_aside, tell_set_aside
 
 KINDS = {"segmenter": "Outlines cells", "classifier": "Scores cells"}
+LIBRARY, IMPORT = "Library", "Import from a file"
+TAB, TOLD = "models-tab", "model-imported"
 SOURCES = {"embedded": "comes with the app", "zoo": "Cellpose zoo", "library": "this workspace", "file": "file"}
 
 
@@ -27,8 +29,9 @@ def page() -> None:
     elif job:
         job_panel(job)
     tell_set_aside()
+    tell_imported()
     models = {model.name: model for model in list_models()}
-    card, imported = st.tabs(["Library", "Import from a file"])
+    card, imported = st.tabs([LIBRARY, IMPORT], key=TAB, on_change="rerun")  # of which the state is known, so that an import can lead to the library
     with card:
         left, right = st.columns([2, 3], gap="large")
         with left:
@@ -87,6 +90,13 @@ def show(model: Model, busy: bool) -> None:
                 st.image(str(model.gallery))
 
 
+def tell_imported() -> None:
+    """What was taken into the library just now, said over the library that lists it."""
+    if name := st.session_state.pop(TOLD, None):
+        st.session_state[TAB] = LIBRARY
+        st.success(f"{name} is in the library. Choose it wherever a model is asked for.", icon=":material/check:")
+
+
 def import_form() -> None:
     """A model file from the user's computer: checked, and only then taken into the library."""
     st.markdown("A Cellpose 3 model, a Senescope classifier, or a plain EfficientNet state dict. The file is checked before it enters the library.")
@@ -108,8 +118,9 @@ def import_form() -> None:
             except InputError as problem:
                 st.error(str(problem).replace(str(path), path.name), icon=":material/error:")  # the user knows its name only
                 return
+        st.session_state[TOLD] = model.name
         address.write(model=model.name)
-        st.success(f"{model.name} is in the library. Choose it wherever a model is asked for.", icon=":material/check:")
+        st.rerun()  # the library was listed above before it held the model
 
 
 page()

@@ -29,7 +29,10 @@ def page() -> None:
     if address.read("dataset") and not address.read("run"):  # from the page of that dataset
         address.write(run=NEW)
     with right:
-        product = choose_product(experiment, "runs", "run", "Run", "New training …")
+        if job and job.active:  # a choice would name an older run above the curves of this one
+            st.selectbox("Run", ["The training below"], disabled=True, key="run-under-way")
+        else:
+            product = choose_product(experiment, "runs", "run", "Run", "New training …")
     if job:
         job_panel(job, again=not unfinished(experiment))
     if job and job.active:

@@ -15,6 +15,12 @@ WITHOUT_CONTROLS = "Leave out negative controls"  # on the page
 FEW = 20  # cells of a class in a set
 CONFOUNDED = 0.7
 CUT_OFF, NOISY = 0.05, 0.1
+MUCH = 1 / 3  # of the not senescent cells of a set, from which on it rests on the controls
+USES = {
+    "train": "from which the classifier would learn what is not senescent",
+    "validation": "where they would choose epoch and threshold",
+    "test": "where they would decide how good the classifier looks",
+}
 NAMES = {"train": "training", "validation": "validation", "test": "test"}
 CLASSES = {0: "not senescent", 1: "senescent"}
 
@@ -105,6 +111,11 @@ def _several(n: int, noun: str) -> str:
     return f"{n} {noun} lies" if n == 1 else f"{n} {noun}s lie"
 
 
+def nobody_knows(manifest: pd.DataFrame, column: str) -> bool:
+    """True where no cell of the manifest says its ``column`` ("sample": which culture it is of), as in crops from folders without cultures."""
+    return set(manifest[column]) == {""}
+
+
 def _lonely(manifest: pd.DataFrame, unit: str) -> list[tuple[str, str]]:
     """A culture (or what else the split keeps together) that is the only one of its class: culture and class cannot be told apart."""
     out = []
@@ -112,7 +123,7 @@ def _lonely(manifest: pd.DataFrame, unit: str) -> list[tuple[str, str]]:
         groups = manifest.loc[manifest["class"] == c, "group"].unique()
         if len(groups) == 1 and manifest["group"].nunique() > 1:
             out.append((WARNING, f"Every {CLASSES[c]} cell comes from one {unit} ({groups[0] or 'unnamed'}): the classifier may learn that {unit} instead."))
-    if set(manifest["group"]) == {""}:
+    if nobody_knows(manifest, "group"):
         out.append((WARNING, f"Nobody knows which {unit} each cell comes from: cells of one {unit} may lie on both sides of the split."))
     elif manifest["group"].nunique() == 1:
         out.append((WARNING, f"All cells come from one {unit}: nothing can be said about how the classifier does on another one."))
@@ -130,14 +141,30 @@ def _cells(manifest: pd.DataFrame) -> list[tuple[str, str]]:
         out.append((WARNING, f"{fragile:.0%} of the classes are fragile: they change within the error of the alignment of stain and phase (label noise)."))
     if border > 0.2:
         out.append((NOTE, f"{border:.0%} of the cells touch the border of their field and are incomplete."))
-    controls = int((manifest["role"] == CONTROL).sum())
-    if controls:
-        how = f"leave them out (“{WITHOUT_CONTROLS}”; on the command line --no-controls)"
-        out.append((WARNING, f"{controls} cells come from negative controls. If these were not stained, their class says nothing: {how}."))
+    out += _controls(manifest)
     scales = manifest["pixel_size_um"].dropna()
     if len(scales) and not manifest["rescaled"].fillna(False).any() and scales.max() / max(scales.min(), 1e-9) > 1.1:
         out.append((WARNING, f"Pixel sizes differ ({scales.min():g} to {scales.max():g} µm) and cells are not brought to a common one."))
     return out
+
+
+def _controls(manifest: pd.DataFrame) -> list[tuple[str, str]]:
+    """How many cells are of controls, and the sets that rest on them."""
+    controls = manifest["role"] == CONTROL
+    n = int(controls.sum())
+    if not n:
+        return []
+    negative, where = manifest["class"] == 0, []
+    for split in SPLITS:
+        both = negative & (manifest["split"] == split)
+        theirs = int((both & controls).sum())
+        if theirs and theirs >= MUCH * both.sum():
+            where.append(f"{theirs} of {both.sum()} not senescent cells in {NAMES[split]}, {USES[split]}")
+    shares = f" They are {'; '.join(where)}." if where else ""
+    how = f"leave them out (“{WITHOUT_CONTROLS}”; on the command line --no-controls)"
+    return [
+        (WARNING, f"{n} cell{' comes' if n == 1 else 's come'} from negative controls. If these were not stained, their class says nothing: {how}.{shares}")
+    ]
 
 
 def _depths(mixed: dict[str, list[float]]) -> list[tuple[str, str]]:

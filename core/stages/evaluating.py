@@ -22,16 +22,17 @@ from core.settings import EvaluateSettings
 from core.stages.common import part
 from core.stages.crop_scoring import SCORES, check_fit, misfit, score_crops
 from core.stages.datasets import OpenDataset, open_dataset
-from core.stages.evaluation_remarks import about_model, warnings
+from core.stages.evaluation_remarks import about_model, unknown_origin, warnings
 from core.stages.judging import Judged, judge
 from core.stages.pictured import error_table, with_heat_maps, with_pictures, worst_errors
+from core.statistics.baselines import outdone_by
 from core.statistics.calibration import apply_temperature, fit_temperature
 from core.statistics.thresholds import Threshold, choose_threshold
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_json
 from core.workspace.layout import PARTIAL
 
 CHECKPOINTS: Final = ("best.pt", "classifier.pt", "weights.pt")  # of a run, in this order
-VERSION: Final = 3  # of what an evaluation holds: with another one the same inputs are judged anew
+VERSION: Final = 4  # of what an evaluation holds: with another one the same inputs are judged anew
 MODEL: Final = "classifier.pt"  # the calibrated model in the evaluation's folder, where it is asked for
 
 
@@ -203,14 +204,16 @@ def _result(
     settings: EvaluateSettings,
 ) -> dict[str, Any]:
     """What metrics.json holds."""
-    known = seen(dataset.manifest.iloc[judged], checkpoint.card, DEFAULT_SAMPLE)
+    cells = dataset.manifest.iloc[judged]
+    known = seen(cells, checkpoint.card, DEFAULT_SAMPLE)
+    said = [*warnings(settings, dataset, trained_on(known["train"])), *outdone_by(found.tables["baselines"]), *unknown_origin(cells)]
     notes = [chosen_by(known["validation"])]
     if settings.rule != "model" and settings.threshold_on == "validation":
         chosen_on = dataset.manifest.iloc[dataset.rows("validation")]
         notes.append(threshold_on_known(seen(chosen_on, checkpoint.card, DEFAULT_SAMPLE)["train"]))
     return {
         "sentence": found.sentence,
-        "warnings": warnings(settings, dataset, trained_on(known["train"])),
+        "warnings": said,
         "seen": {use: one.record() for use, one in known.items()},
         "remarks": [*(text for text in notes if text), *found.remarks, *about_model(checkpoint)],
         "baseline_sentence": found.baseline_sentence,

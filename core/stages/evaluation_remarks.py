@@ -3,6 +3,7 @@
 import pandas as pd
 
 from core.classifier.checkpoint import Checkpoint
+from core.dataset.sentences import nobody_knows
 from core.settings import EvaluateSettings
 from core.stages.datasets import OpenDataset
 
@@ -27,6 +28,18 @@ def warnings(settings: EvaluateSettings, dataset: OpenDataset, learned: str) -> 
 
 def _judged_samples(dataset: OpenDataset, settings: EvaluateSettings) -> pd.Series:
     return dataset.manifest.loc[dataset.manifest["split"] == settings.split, "sample"]
+
+
+def unknown_origin(judged: pd.DataFrame) -> list[str]:
+    """A warning where nothing says which judged cells (``tables.MANIFEST``) belong together, so that the intervals are too narrow.
+
+    Crops that were taken over from folders have the name of their file for a field: fields of one cell each are none.
+    """
+    if not nobody_knows(judged, "sample"):
+        return []
+    alone = not judged.duplicated(["experiment", "fov_id"]).any()
+    what, each = ("culture or field", "cell") if alone else ("culture", "field")
+    return [f"Nobody knows which {what} each cell comes from, so the intervals treat each {each} as independent and are too narrow."]
 
 
 def about_model(checkpoint: Checkpoint) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from core.dataset.leakage import PREDICTORS
 from core.report.words import count
 from core.settings import TrainSettings
 from core.stages.datasets import OpenDataset
@@ -20,8 +21,8 @@ WAY_OUT = "More cells, more epochs or other start weights may help."
 SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
-def scores(row: Mapping[str, Any], threshold: "Threshold", temperature: float, truth: np.ndarray) -> dict[str, Any]:
-    """What the best epoch reached on the validation cells."""
+def scores(row: Mapping[str, Any], threshold: "Threshold", temperature: float, truth: np.ndarray, simple: Mapping[str, float | None]) -> dict[str, Any]:
+    """What the best epoch reached on the validation cells, and what ``simple_predictors`` reach on them."""
     return {
         "best_epoch": int(row["epoch"]),
         "val_auc": float(row["val_auc"]),
@@ -34,6 +35,7 @@ def scores(row: Mapping[str, Any], threshold: "Threshold", temperature: float, t
         "threshold": threshold.value,
         "threshold_why": threshold.why,
         "temperature": temperature,
+        "val_simple": dict(simple),
     }
 
 
@@ -45,6 +47,8 @@ def no_information(cells: int, senescent: int) -> tuple[str, float]:
 
 def doubts(found: Mapping[str, Any], calibrated: ArrayLike) -> list[str]:
     """Where the classifier (its ``scores``, and its probabilities of the validation cells) has hardly learned to tell the classes apart."""
+    from core.statistics.baselines import outdone  # brings SciPy
+
     said, se, probabilities = list[str](), found["val_auc_se"], np.asarray(calibrated, dtype=float)
     if se is not None and found["val_auc"] - 2 * se <= 0.5:
         said.append(
@@ -54,7 +58,13 @@ def doubts(found: Mapping[str, Any], calibrated: ArrayLike) -> list[str]:
     if np.ptp(probabilities) < ALIKE:
         same = f"This classifier gives all validation cells nearly the same probability of being senescent, about {probabilities.mean():.2f}"
         said.append(f"{same}, whatever they look like: it has learned next to nothing.{'' if said else f' {WAY_OUT}'}")
-    return said
+    return [*said, *outdone(found["val_auc"], found.get("val_simple", {}))]
+
+
+def simple_predictors(report: Mapping[str, Any]) -> dict[str, float | None]:
+    """AUC on the validation cells of what needs no look at the cell ("culture", "cell area", ...), from the report of a dataset."""
+    known = report.get("confounding", {})
+    return {report.get("unit", "culture") if PREDICTORS[name] == "group" else name: aucs["validation"] for name, aucs in known.items()}
 
 
 def remarks(dataset: OpenDataset, settings: TrainSettings, start: FoundStart, simulated: bool) -> list[str]:

@@ -16,7 +16,7 @@ from core.report import csv_bytes, read_csv, write_csv
 from core.settings import TrainSettings
 from core.stages.common import part
 from core.stages.datasets import OpenDataset, open_dataset
-from core.stages.training_card import card, doubts, remarks, scores
+from core.stages.training_card import card, doubts, remarks, scores, simple_predictors
 from core.stages.training_reference import dataset_reference
 from core.stages.training_start import FoundStart, find_start
 from core.tables import TRAINING_HISTORY, VALIDATED_CELLS, typed
@@ -221,7 +221,7 @@ class Run:
         temperature = fit_temperature(truth, raw)
         calibrated = apply_temperature(raw, temperature)
         threshold, row = choose_threshold(truth, calibrated, "youden"), self.rows[best_epoch(self.rows)]
-        found = scores(row, threshold, temperature, truth)
+        found = scores(row, threshold, temperature, truth, simple_predictors(self.dataset.report))
         said = [*doubts(found, calibrated), *remarks(self.dataset, self.settings, self.start, self.simulated), *self.notes]
         name = self.folder.name.removesuffix(PARTIAL)
         summary = f"{self.settings.network} trained on {len(self.train)} cells of {self.dataset.path.name}; validation AUC {row['val_auc']:.3f}."

@@ -1,6 +1,7 @@
 """What simple numbers reach without a network, and whether the model beats them by more than chance."""
 
-from typing import Final
+from collections.abc import Hashable, Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -117,9 +118,47 @@ def baseline_sentence(table: pd.DataFrame) -> str:
     return f"By more than the uncertainty, the model is not better than {named}. What it adds to so simple a number has not been shown."
 
 
-def _named(row: dict[str, object]) -> str:
-    gap, low, high = row["difference"], row["ci_low"], row["ci_high"]
+def _named(row: dict[Hashable, Any]) -> str:
+    name, gap, low, high = row["baseline"], row["difference"], row["ci_low"], row["ci_high"]
     if pd.isna(gap):
-        return f"{row['baseline']} (AUC not defined on these cells)"
+        return f"{name} (AUC not defined on these cells)"
     between = "interval unknown" if pd.isna(low) else f"95 % interval {low:+.2f} to {high:+.2f}"
-    return f"{row['baseline']} (AUC {row['auc']:.2f} against {row['model_auc']:.2f}; difference {gap:+.2f}, {between})"
+    which = ", which is better by more than the uncertainty" if row["verdict"] == "worse" else ", which has the higher AUC" if round(gap, 2) < 0 else ""
+    return f"{name}{which} (its AUC {row['auc']:.2f}, the model's {row['model_auc']:.2f}; the model's minus this {gap:+.2f}, {between})"
+
+
+def outdone(model_auc: float | None, simple: Mapping[str, float | None]) -> list[str]:
+    """A warning where predictors that know one simple thing of a cell rank cells better than the model; nothing where none does.
+
+    Parameters
+    ----------
+    model_auc : float or None
+        Of the model; None where it is not defined.
+    simple : mapping of what the predictor knows ("cell area", "culture") to its AUC on the same cells, None where it is not defined
+
+    Returns
+    -------
+    list of str
+        One sentence that names all of them, or none. AUCs that are the same to two places count as the same.
+    """
+    if model_auc is None or pd.isna(model_auc):
+        return []
+    better = {name: auc for name, auc in simple.items() if auc is not None and not pd.isna(auc) and round(auc, 2) > round(model_auc, 2)}
+    if len(better) == 1:
+        [(name, auc)] = better.items()
+        return [f"{_capital(name)} alone tells the classes apart better than this model (AUC {auc:.2f} against {model_auc:.2f})."]
+    if not better:
+        return []
+    *first, last = [f"{name} alone (AUC {auc:.2f})" for name, auc in better.items()]
+    return [f"{_capital(', '.join(first))} and {last} tell the classes apart better than this model (AUC {model_auc:.2f})."]
+
+
+def outdone_by(table: pd.DataFrame) -> list[str]:
+    """``outdone`` for ``tables.BASELINES``; what is known of cultures from the training cells is never above the best that cultures can tell."""
+    rows = table[table["baseline"] != SEEN_CULTURE]
+    simple = {name.removesuffix(" only"): auc for name, auc in zip(rows["baseline"], rows["auc"], strict=True)}
+    return outdone(None if table.empty else table["model_auc"].iloc[0], simple)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -81,7 +81,8 @@ def _next_steps(experiment: Experiment, product: Product) -> None:
             if st.button("Add", type="primary", key="add-run", disabled=not name):
                 _add(product, name)
         if st.button("Evaluate on the test cells", icon=":material/fact_check:"):
-            address.open_page("evaluate", experiment=experiment.name, evaluation="new")
+            dataset = product.settings["upstream"]["dataset"]
+            address.open_page("evaluate", experiment=experiment.name, evaluation="new", run=product.id, dataset=dataset)
         st.download_button(
             "Weights", data=lambda: (product.path / BEST).read_bytes(), file_name=f"{product.id}.pt", icon=":material/download:", on_click="ignore"
         )

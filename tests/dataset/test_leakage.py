@@ -121,6 +121,22 @@ def test_sentences(manifest: Make, columns: dict, level: str, text: str) -> None
     assert "2 cells left out: cannot tell." in levels(report, "note")
 
 
+def test_the_sets_that_rest_on_negative_controls_are_named(manifest: Make) -> None:
+    """A control of 7 cells among 10 not senescent ones in validation, and one of 2 among 8 in training; all test cells are stained."""
+    rows = [("train", "negative control", 0, 2), ("train", "sample", 0, 6), ("train", "sample", 1, 9)]
+    rows += [("validation", "negative control", 0, 7), ("validation", "sample", 0, 3), ("validation", "negative control", 1, 1), ("test", "sample", 0, 5)]
+    cells = [row[:3] for row in rows for _ in range(row[3])]
+    columns = {name: [cell[k] for cell in cells] for k, name in enumerate(("split", "role", "class"))}
+    said = levels(describe(manifest(**columns), plain(len(cells)), {}, 32), "warning")
+    assert "10 cells come from negative controls." in said
+    assert "They are 7 of 10 not senescent cells in validation, where they would choose epoch and threshold." in said
+    assert "not senescent cells in training" not in said
+    both = columns | {"role": ["negative control"] * len(cells)}
+    said = levels(describe(manifest(**both), plain(len(cells)), {}, 32), "warning")
+    assert "They are 8 of 8 not senescent cells in training, from which the classifier would learn what is not senescent; 10 of 10" in said
+    assert "5 of 5 not senescent cells in test, where they would decide how good the classifier looks." in said
+
+
 def test_guessed_bit_depths_that_differ_within_a_culture_are_named(manifest: Make) -> None:
     index = plain(40)
     index["full_scale"] = index["spread"] = [1023, 4095] * 10 + [4095] * 20

@@ -122,6 +122,17 @@ def test_a_run_to_judge_leaves_no_other_model_to_choose(open_page: Open, dataset
     assert job.params["settings"]["model"] == "mine"
 
 
+def test_the_run_and_the_dataset_of_the_address_are_judged(open_page: Open, dataset: Experiment, store: JobStore, click: Click) -> None:
+    """Not the newest ones: whoever comes from the page of a run wants to judge that run."""
+    for kind, names in (("runs", ("mine", "newer")), ("datasets", ("later",))):
+        for name in names:
+            with publish(dataset, kind, name, {}):
+                pass
+    click(open_page("evaluate", experiment=dataset.name, evaluation="new", run="mine", dataset="d"), "Evaluate")
+    [job] = store.active()
+    assert (job.params["settings"]["model"], job.params["dataset"]) == ("mine", "d")
+
+
 def test_choosing_on_the_judged_cells_is_red_beforehand(open_page: Open, dataset: Experiment) -> None:
     app = open_page("evaluate", experiment=dataset.name)
     assert not app.error

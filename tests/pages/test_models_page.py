@@ -1,6 +1,7 @@
 """Models: cards, download as a job, import with a readable refusal."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def test_a_file_that_is_no_model_is_refused_in_plain_words(open_page: Open, clic
     [told] = app.error
     assert told.value.startswith("my model.pt: wanted")
     assert not [m for m in list_models() if m.source == "library"]
+
+
+def test_an_imported_model_is_listed_and_shown_at_once(open_page: Open, click: Click, words: Words) -> None:
+    file = BytesIO()
+    torch.save(build_network("efficientnet-b0", 64).half().state_dict(), file)
+    app = open_page("models")
+    app.session_state["models-tab"] = "Import from a file"
+    app.run().file_uploader[0].upload("b0 plain.pth", file.getvalue()).run()
+    app = click(app, "Check and import")
+    assert "b0 plain is in the library." in words(app)
+    assert "b0 plain" in set(app.dataframe[0].value["Model"])
+    assert "b0 plain" in [one.value for one in app.subheader]
+    assert app.session_state["models-tab"] == "Library"
+    assert "is in the library" not in words(app.run())
 
 
 @pytest.mark.parametrize("model", [f.name for f in EMBEDDED.iterdir() if f.is_dir()])

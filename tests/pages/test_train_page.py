@@ -18,7 +18,7 @@ from core.report import read_csv, write_csv
 from core.settings import DatasetSettings, TrainSettings
 from core.stages.crop_folders import import_folder
 from core.tables import MANIFEST, TRAINING_HISTORY, VALIDATED_CELLS, typed
-from core.workspace import Experiment, publish, write_json
+from core.workspace import Experiment, publish, read_json, write_json
 
 Open = Callable[..., AppTest]
 Words = Callable[[AppTest], str]
@@ -207,6 +207,18 @@ def test_a_page_that_was_opened_without_the_job_tells_its_end(open_page: Open, l
     assert len([b for b in app.button if b.label == "Resume"]) == 1
 
 
+def test_no_older_run_is_named_above_the_curves_of_a_training(
+    open_page: Open, lab: Experiment, begun: str, finished: Callable[..., str], store: JobStore
+) -> None:
+    finished("run-2")
+    id = store.submit("train", {"experiment": str(lab.path), "resume": begun}, str(lab.path))
+    store.begin(id)
+    app = open_page("train", experiment=lab.name, job=id, run="run-2")
+    assert [(s.value, s.disabled) for s in app.selectbox if s.label == "Run"] == [("The training below", True)]
+    store.finish(id, "cancelled")
+    assert [s.value for s in app.run().selectbox if s.label == "Run"] == ["run-2"]
+
+
 def test_before_the_first_epoch_it_says_so(open_page: Open, lab: Experiment, store: JobStore, words: Words) -> None:
     id = store.submit("train", {"experiment": str(lab.path), "settings": asdict(QUICK)}, str(lab.path))
     store.begin(id)
@@ -321,6 +333,26 @@ def test_a_run_of_before_is_doubted_too(open_page: Open, lab: Experiment, finish
     folder = lab.path / "runs" / finished("run-2")
     write_csv(folder / "history.csv", history(3).assign(val_auc_se=0.2))
     assert "better than chance on the 8 validation cells (AUC 0.80, standard error 0.20" in words(open_page("train", experiment=lab.name, run="run-2"))
+
+
+def test_a_run_of_before_that_is_worse_than_cell_area_alone_is_warned_of(open_page: Open, lab: Experiment, dataset: Path, finished: Callable[..., str]) -> None:
+    finished("run-2")
+    report = read_json(dataset / "report.json")
+    aucs = {"cell area": {"train": 0.9, "validation": 0.875, "test": 0.81}}
+    write_json(dataset / "report.json", report | {"confounding": aucs})
+    app = open_page("train", experiment=lab.name, run="run-2")
+    assert "Cell area alone tells the classes apart better than this model (AUC 0.88 against 0.80)." in [one.value for one in app.warning]
+
+
+def test_the_run_that_is_shown_is_the_one_to_evaluate(
+    open_page: Open, lab: Experiment, dataset: Path, finished: Callable[..., str], click: Click, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished("run-2"), finished("run-3")
+    opened: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr("pages.parts.address.open_page", lambda page, **values: opened.append((page, values)))
+    click(open_page("train", experiment=lab.name, run="run-2"), "Evaluate on the test cells")
+    [(page, values)] = opened
+    assert (page, values["run"], values["dataset"], values["evaluation"]) == ("evaluate", "run-2", dataset.name, "new")
 
 
 def test_runs_are_compared(open_page: Open, lab: Experiment, finished: Callable[[str], str]) -> None:

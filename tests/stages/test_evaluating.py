@@ -19,11 +19,13 @@ from core.dataset.store import CropWriter, Scaling
 from core.errors import Cancelled, InputError
 from core.pairing import DEFAULT_SAMPLE
 from core.report import read_csv, write_csv
-from core.settings import EvaluateSettings
+from core.settings import DatasetSettings, EvaluateSettings
 from core.stages import judging
+from core.stages.crop_folders import import_folder
 from core.stages.crop_scoring import crop_for
 from core.stages.datasets import open_dataset
 from core.stages.evaluating import default_model, evaluate, unfit
+from core.stages.evaluation_remarks import unknown_origin
 from core.stages.pictured import SHOWN
 from core.statistics.baselines import MORPHOLOGY
 from core.tables import BASELINES, ERROR_KINDS, ERRORS, EVALUATED_CULTURES, HEAT_MAPS, MANIFEST, METRICS, PREDICTIONS, typed
@@ -180,6 +182,16 @@ def test_the_culture_trap_is_said(tmp_path: Path, model: Path, network: type[Sta
     assert found["baseline_sentence"].split(" (")[0] in (made / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_model_that_is_worse_than_one_number_is_warned_of(tmp_path: Path, model: Path, network: type[StandIn], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each culture is brighter where it is of the other class, and the network sees that the wrong way round."""
+    monkeypatch.setattr(StandIn, "look", staticmethod(lambda crops: 1 - bright(crops)))
+    made, found = evaluated(build(tmp_path / "trap", trap=True), model)
+    [warning] = [text for text in found["warnings"] if "better than this model" in text]
+    assert "mean intensity alone (AUC 1.00)" in warning
+    assert f"(AUC {found['metrics'][0]['value']:.2f})" in warning
+    assert warning in (made / "report.html").read_text(encoding="utf-8")
+
+
 def trap_folder(root: Path) -> Path:
     """Somebody else's pictures, ``SET/CLASS/CULTURE/picture``: a culture is of one class, and its cells differ from others by brightness alone."""
     rng = np.random.default_rng(0)
@@ -206,6 +218,25 @@ def test_the_culture_trap_in_a_folder_from_elsewhere(tmp_path: Path, model: Path
     assert "not better than culture only" in found["baseline_sentence"]
     assert "not been shown to see more than a simple number" in found["sentence"]
     assert "the model is not better than culture only" in (made.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_crops_of_which_nobody_knows_the_culture_have_intervals_that_are_too_narrow(tmp_path: Path, model: Path, network: type[StandIn]) -> None:
+    folder, out = tmp_path / "theirs", tmp_path / "out"
+    for number, file in enumerate(sorted(trap_folder(tmp_path / "trap").rglob("*.png"))):  # the same cells without folders of cultures
+        to = folder / file.parents[2].name / file.parents[1].name / f"{number}.png"
+        to.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(to)
+    import_folder(folder, out, DatasetSettings(crop_px=CROP, intensity="range"))
+    made, found = evaluated(out, model)
+    warning = "Nobody knows which culture or field each cell comes from, so the intervals treat each cell as independent and are too narrow."
+    assert warning in found["warnings"]
+    assert warning in (made / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_origin_of_cells_is_unknown_where_nothing_says_it() -> None:
+    cells = pd.DataFrame({"experiment": "e", "fov_id": ["a", "a", "b"], "sample": ""})
+    assert "which culture each cell comes from, so the intervals treat each field as independent" in unknown_origin(cells)[0]
+    assert unknown_origin(cells.assign(sample=["", "MSC1", "MSC2"])) == []
 
 
 def test_baselines_are_fitted_on_training_cultures_alone(experiment: Path) -> None:

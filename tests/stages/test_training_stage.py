@@ -304,12 +304,14 @@ def test_a_classifier_that_is_no_better_than_chance_is_said(lab: Path, monkeypat
 
     monkeypatch.setattr(training.Run, "network", blind)
     made = train(lab, replace(QUICK, epochs=1))
-    chance, same = outcome(made)["remarks"][:2]
+    chance, same, outdone = outcome(made)["remarks"][:3]
+    assert outdone == "Cell area alone tells the classes apart better than this model (AUC 1.00 against 0.50)."
     assert "does not tell the classes apart clearly better than chance on the 12 validation cells (AUC 0.50, standard error 0.17" in chance
     assert "nearly the same probability of being senescent, about 0.50, whatever" in same
     assert outcome(made)["val_no_information_rate"] == 0.5
     text = (made / "card.md").read_text(encoding="utf-8")
     assert f"**{chance}**" in text
+    assert f"**{outdone}**" in text
     assert "calling every cell not senescent has an accuracy of 0.5000" in text
 
 

@@ -5,7 +5,15 @@ from sklearn.metrics import roc_auc_score
 
 from core.errors import InputError
 from core.statistics.agreement import agreement_table
-from core.statistics.baselines import baseline_sentence, baseline_table, best_culture_scores, culture_scores, regression_scores
+from core.statistics.baselines import (
+    baseline_sentence,
+    baseline_table,
+    best_culture_scores,
+    culture_scores,
+    outdone,
+    outdone_by,
+    regression_scores,
+)
 from core.statistics.metrics import metric_table
 from core.statistics.sentences import few_clusters, interval_sentence, verdict
 from core.statistics.shape import SHAPE, cell_shape
@@ -36,6 +44,31 @@ def test_sentences_name_what_is_not_beaten():
     assert "no baseline" in baseline_sentence(baseline_table(y, p, {}, g, samples=100))
     one_class = baseline_table(np.zeros(len(y)), p, {"any": p}, g, samples=100)
     assert "not defined" in baseline_sentence(one_class)
+
+
+def test_sentences_say_which_is_the_better_one():
+    y, p, g = cells()
+    poor = np.random.default_rng(1).random(len(y))
+    table = baseline_table(y, poor, {"cell area only": p}, g, samples=100)
+    good, bad = table["auc"][0], table["model_auc"][0]
+    text = baseline_sentence(table)
+    assert f"cell area only, which is better by more than the uncertainty (its AUC {good:.2f}, the model's {bad:.2f}; " in text
+    assert f"the model's minus this {bad - good:+.2f}, 95 % interval -" in text
+    unsure = baseline_sentence(table.assign(verdict="not shown to be better"))
+    assert "cell area only, which has the higher AUC (" in unsure
+    assert "not better than itself (its AUC" in baseline_sentence(baseline_table(y, p, {"itself": p}, g, samples=100))
+
+
+def test_simple_predictors_that_outdo_the_model_are_named():
+    one = outdone(0.71, {"cell area": 0.81, "culture": 0.5, "confluence": None})
+    assert one == ["Cell area alone tells the classes apart better than this model (AUC 0.81 against 0.71)."]
+    [two] = outdone(0.71, {"cell area": 0.81, "morphology": 0.83})
+    assert two == "Cell area alone (AUC 0.81) and morphology alone (AUC 0.83) tell the classes apart better than this model (AUC 0.71)."
+    assert outdone(0.812, {"cell area": 0.814}) == outdone(None, {"cell area": 0.9}) == outdone(0.9, {}) == []
+    y, p, g = cells()
+    table = baseline_table(y, np.zeros(len(y)), {"cell area only": p, "culture only, from the training cells": p}, g, samples=100)
+    assert outdone_by(table) == [f"Cell area alone tells the classes apart better than this model (AUC {table['auc'][0]:.2f} against 0.50)."]
+    assert outdone_by(table.iloc[:0]) == []
 
 
 def test_culture_scores_know_training_cultures_only():
