@@ -29,7 +29,7 @@ from core.stages.shapes import class_shapes
 from core.stages.signing import current_limits, head_of, limits_history, problems, signoffs
 from core.statistics.acceptance import verdict_table
 from core.statistics.comparing import Comparison
-from core.statistics.cultures import estimate_table, reference_table, why_reported
+from core.statistics.cultures import control_fields, estimate_table, reference_table, why_reported
 from core.statistics.sentences import interval_sentence
 from core.tables import CLASS_SHAPES, REFERENCE_CULTURES, typed
 from core.workspace import AlreadyPublished, Experiment, fingerprint, plain, product_id, publish, write_json
@@ -105,7 +105,7 @@ def gather(assessed: Assessed, settings: ReportSettings) -> Evidence:
     cells = with_classes(assessed.cells, marked, second, learned, assessed.experiment.name)
     reference, unused = find_reference(assessed, settings.evaluation)
     if reference is None and marked is not None and settings.evaluation == AUTO:
-        reference = reference_from_stain(cells[cells["senescent"].notna()], marked.marker)
+        reference = reference_from_stain(cells[cells["senescent"].notna()], marked.marker, control_fields(assessed.fields))
     remarks = [*passed, *unused, *(marked.remarks if marked else ()), *(second.remarks if second else ()), *(reference.remarks if reference else ())]
     flattered = cells.loc[cells["learned"] & cells["marker_class"].notna(), "fov_id"].nunique()
     if flattered:
@@ -191,13 +191,18 @@ def _words(assessed: Assessed, found: Evidence, compared: Comparison, samples: p
         "stain": _stain(found.marked),
         "second": _stain(found.second),
         "training": _training(found.lineage),
-        "reasons": [{"method": method, "why": why_reported(method), "cultures": int((samples["reported_method"] == method).sum())} for method in methods],
+        "reasons": [_reason(method, samples.loc[samples["reported_method"] == method, "reported_notes"]) for method in methods],
         "intervals": interval_sentence(int(fewest)) if pd.notna(fewest) else "",
         "remarks": list(found.remarks),
         "comparison": {"column": compared.column, "unit": compared.unit, "method": compared.method, "reference": settings.reference}
         | {"sentences": list(compared.sentences), "warnings": [*compared.warnings, *filter(None, [donors_shared(described, compared.unit, compared.column)])]},
         "totals": totals(samples, described),
     }
+
+
+def _reason(method: str, notes: pd.Series) -> dict[str, Any]:
+    """``notes``: of the cultures that are reported by this method."""
+    return {"method": method, "why": why_reported(method, notes), "cultures": len(notes)}
 
 
 def _stain(marked: Marked | None) -> dict[str, Any] | None:

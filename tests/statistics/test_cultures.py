@@ -98,6 +98,31 @@ def test_a_culture_that_is_stained_throughout_is_counted_by_its_stain(build: Bui
         assert pd.isna(row["powered_fraction"])
 
 
+def test_the_stain_of_a_negative_control_is_not_counted(build: Build) -> None:
+    """A dish that was not stained shows no stain, however many of its cells are senescent."""
+    samples, fields, cells = build(stained=["A0", "A1", "A2", "A3", "B0", "B1"])
+    fields.loc[fields["sample"].isin(["A", "B"]), "role"] = "negative control"
+    for rates, method in ((lambda _: None), PLAIN), ((lambda _: (SENSITIVITY, SPECIFICITY)), CORRECTED):
+        table = estimate_table(samples, fields, cells, rates, 0.5)
+        bare = estimate_table(samples, fields, cells.drop(columns="marker_class"), rates, 0.5)
+        for sample in "AB":
+            row, without = of(table, sample), of(bare, sample)
+            assert (row["reported_method"], row["reported_fraction"]) == (method, without["reported_fraction"])
+            assert row["reported_notes"] == "negative control: its stain says nothing and is not used"
+            assert all(pd.isna(row[c]) for c in ("stained_fraction", "powered_fraction", "n_stained_cells"))
+        assert of(table, "C")["reported_notes"] == of(bare, "C")["reported_notes"]
+    assert "negative control" not in why_reported(PLAIN)
+    assert "their stain says nothing" in why_reported(PLAIN, table["reported_notes"])
+
+
+def test_a_field_that_is_a_negative_control_is_corrected_by_the_stained_ones(build: Build) -> None:
+    samples, fields, cells = build(stained=["A0", "A1", "A2", "A3"])
+    fields.loc[fields["fov_id"] == "A3", "role"] = "negative control"
+    row = of(estimate_table(samples, fields, cells, lambda _: None, 0.5), "A")
+    assert (row["reported_method"], row["n_stained_fields"]) == (POWERED, 3)
+    assert "the stain of its fields that are a negative control says nothing" in row["reported_notes"]
+
+
 def test_fields_that_the_classifier_learned_from_do_not_correct_it(build: Build) -> None:
     samples, fields, cells = build(stained=["A0", "A1", "B0", "B1", "B2"], learned=["A0", "A1", "B0"])
     table = estimate_table(samples, fields, cells, lambda _: None, 0.5)

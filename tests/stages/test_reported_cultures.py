@@ -1,0 +1,53 @@
+"""Which fraction of a culture a report gives, where a dish was never stained, and where little is known of the classifier's errors."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core.report import read_csv
+from core.settings import ReportSettings
+from core.stages.reporting import report
+from core.tables import REFERENCE_CULTURES, REPORTED_SAMPLES
+from core.workspace import Experiment, read_json
+from tests.stages.assessed_dishes import annotation, assessment, dishes_of
+
+Dishes = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts have tests of their own, and Plotly takes longer than all the rest."""
+    monkeypatch.setattr("core.report.html._figures", lambda *_: iter(()))
+
+
+def samples(made: Path) -> pd.DataFrame:
+    return read_csv(made / "samples.csv", REPORTED_SAMPLES).set_index("sample")
+
+
+@pytest.fixture
+def controlled(dishes: Dishes) -> Experiment:
+    """Three cultures, of which one is a negative control; all are assessed and annotated."""
+    made = dishes_of(dishes, {"A": 2, "B": 2, "young": 2})
+    fields = made.fields()
+    fields.loc[fields["sample"] == "young", "role"] = "negative control"
+    made.save_fields(fields)
+    assessment(made)
+    annotation(made, fields["fov_id"].tolist(), "stained")
+    return made
+
+
+def test_a_negative_control_is_not_counted_by_its_stain_and_vouches_for_no_call(controlled: Experiment) -> None:
+    made = report(controlled.path, "mine-1", ReportSettings())
+    table, words = samples(made), read_json(made / "evidence.json")
+    assert table["reported_method"].to_dict() == {
+        "A": "count of stained cells",
+        "B": "count of stained cells",
+        "young": "corrected for sensitivity and specificity",
+    }
+    assert table.loc["young", "reported_fraction"] == table.loc["young", "corrected_fraction"]
+    assert table.loc["young", "reported_notes"].startswith("negative control: its stain says nothing and is not used")
+    assert [("negative control" in one["why"].lower()) for one in words["reasons"]] == [False, True]
+    assert read_csv(made / "reference.csv", REFERENCE_CULTURES)["sample"].tolist() == ["A", "B"]
+    assert "Negative controls are among these cultures" in (made / "report.html").read_text(encoding="utf-8")
