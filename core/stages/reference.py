@@ -34,7 +34,11 @@ class Reference:
     remarks: tuple[str, ...] = ()
 
     def rates(self, sample: str) -> tuple[Rate, Rate] | None:
-        """Sensitivity and specificity for a culture, from the other cultures; from all where the others lack a class."""
+        """Sensitivity and specificity for a culture, from the other cultures; from all where the others lack a class.
+
+        A culture of the same name is taken for the same culture, also where the cells are of another experiment and the names are alike by
+        chance: leaving one out too many costs certainty, while a culture that vouches for itself hides how the classifier errs elsewhere.
+        """
         others = self.cells[self.cells["sample"] != sample]
         some = others if set(others["class"]) == {0, 1} else self.cells
         return rates(some) if set(some["class"]) == {0, 1} else None

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from core.statistics.estimators import CORRECTED, PLAIN, POWERED, Estimate, Rate, best_estimate, corrected_fraction, plain_count, reason
+from core.statistics.estimators import CORRECTED, PLAIN, POWERED, Estimate, Rate, best_estimate, corrected_fraction, plain_count, reason, why_not_corrected
 from core.statistics.powered import LEAST_STAINED, prediction_powered
 from core.tables import ESTIMATES, JOIN, REFERENCE_CULTURES, typed
 
@@ -19,6 +19,7 @@ Rates = Callable[[str], tuple[Rate, Rate] | None]
 
 _MORE_WHY: Final = {  # what the note of a culture says -> what the reader is told of all with such a note
     CONTROL: "Negative controls are among these cultures: they may not have been stained, so their stain says nothing and no senescent cell is counted by it.",
+    "not corrected": "Where the classifier's errors are known from one culture only, that does not show how it errs in others: the calls are not corrected.",
 }
 
 
@@ -104,7 +105,8 @@ def _row(plain: dict[str, Any], fields: pd.DataFrame, cells: pd.DataFrame, rates
     k, n = (fields[c].fillna(0).to_numpy(dtype="int64") for c in ("n_senescent", "n_scored"))
     scored = cells[cells["senescent"].notna()]
     count = plain_count(k, n)
-    corrected = corrected_fraction(k, n, *rates) if rates and n.sum() else None
+    too_few = why_not_corrected(*rates) if rates and n.sum() else ""
+    corrected = corrected_fraction(k, n, *rates) if rates and n.sum() and not too_few else None
     powered, note = _powered(scored)
     stained, called = _side_by_side(scored)
     reported = best_estimate(count, corrected, powered)
@@ -114,7 +116,8 @@ def _row(plain: dict[str, Any], fields: pd.DataFrame, cells: pd.DataFrame, rates
     numbers = (plain["senescent_fraction"], plain["ci_low"], plain["ci_high"]) if reported is count else (reported.fraction, reported.low, reported.high)
     row: dict[str, Any] = {"n_wells": len(set(fields["well"]) - {""}) or None, "reported_method": _name(reported, stained)}
     row |= dict(zip(("reported_fraction", "reported_low", "reported_high"), numbers, strict=True))
-    row |= {"reported_notes": JOIN.join(dict.fromkeys((*_of_controls(fields, scored), *reported.notes, *([note] if note and reported is not stained else []))))}
+    notes = [*_of_controls(fields, scored), *reported.notes, note if reported is not stained else "", too_few if reported is count else ""]
+    row |= {"reported_notes": JOIN.join(dict.fromkeys(filter(None, notes)))}
     row |= _three("corrected", corrected) | _three("powered", powered) | _three("stained", stained) | _three("called_where_stained", called)
     row |= {"n_stained_fields": stained.n_fields if stained else None, "n_stained_cells": stained.n_cells if stained else None}
     if threshold is not None:

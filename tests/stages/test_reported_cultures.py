@@ -11,7 +11,7 @@ from core.settings import ReportSettings
 from core.stages.reporting import report
 from core.tables import REFERENCE_CULTURES, REPORTED_SAMPLES
 from core.workspace import Experiment, read_json
-from tests.stages.assessed_dishes import annotation, assessment, dishes_of
+from tests.stages.assessed_dishes import annotation, assessment, dishes_of, evaluation
 
 Dishes = Callable[..., Path]
 
@@ -51,3 +51,17 @@ def test_a_negative_control_is_not_counted_by_its_stain_and_vouches_for_no_call(
     assert [("negative control" in one["why"].lower()) for one in words["reasons"]] == [False, True]
     assert read_csv(made / "reference.csv", REFERENCE_CULTURES)["sample"].tolist() == ["A", "B"]
     assert "Negative controls are among these cultures" in (made / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_annotated_culture_corrects_nothing_and_one_of_the_same_name_is_left_out(dishes: Dishes) -> None:
+    """The fields of one culture passed for three cultures, and its interval was far too narrow."""
+    made = dishes_of(dishes, {"A": 3, "B": 3})
+    assessment(made)
+    evaluation(made, cultures=("A", "X"))
+    table = samples(report(made.path, "mine-1", ReportSettings()))
+    assert table["reported_method"].to_dict() == {"A": "plain count", "B": "corrected for sensitivity and specificity"}
+    assert table.loc["A", "reported_fraction"] == table.loc["A", "senescent_fraction"]
+    assert pd.isna(table.loc["A", "corrected_fraction"])
+    assert "not corrected: sensitivity known from" in table.loc["A", "reported_notes"]
+    assert "cells of 3 fields of 1 culture only" in table.loc["A", "reported_notes"]
+    assert "of 2 cultures only" in table.loc["B", "reported_notes"]

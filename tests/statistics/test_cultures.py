@@ -67,6 +67,18 @@ def test_corrected_equals_its_function(build: Build) -> None:
     assert "only 1 scored field" in of(table, "C")["reported_notes"]
 
 
+def test_errors_known_from_one_culture_correct_no_other(build: Build) -> None:
+    samples, fields, cells = build(stained=["B0", "B1", "B2", "B3"])
+    alone = Rate((30, 2, 3), (30, 3, 4), by_field=True)
+    table = estimate_table(samples, fields, cells, lambda _: (alone, SPECIFICITY), 0.5)
+    row = of(table, "A")
+    assert (row["reported_method"], row["reported_fraction"], row["reported_low"]) == (PLAIN, row["senescent_fraction"], row["ci_low"])
+    assert pd.isna(row["corrected_fraction"])
+    assert row["reported_notes"] == "not corrected: sensitivity known from 37 senescent cells of 3 fields of 1 culture only"
+    assert "not corrected" not in of(table, "B")["reported_notes"]  # its stained cells are counted
+    assert "known from one culture only" in why_reported(PLAIN, table["reported_notes"])
+
+
 def test_prediction_powered_equals_its_function_and_comes_first(build: Build) -> None:
     samples, fields, cells = build(stained=["A0", "A1", "B0"])
     table = estimate_table(samples, fields, cells, lambda _: (SENSITIVITY, SPECIFICITY), 0.5)
