@@ -23,7 +23,7 @@ from core.stages.common import part
 from core.stages.galleries import chosen_cells, pictures
 from core.stages.grouping import compare, culture_metadata, described_fields, donors_shared, totals
 from core.stages.lineage import Lineage, lineage
-from core.stages.marked import Marked, find_marked, with_classes
+from core.stages.marked import STEPS, Marked, find_marked, with_classes
 from core.stages.reference import AUTO, NONE, Reference, find_reference, reference_from_stain
 from core.stages.shapes import class_shapes
 from core.stages.signing import current_limits, head_of, limits_history, problems, signoffs
@@ -46,7 +46,7 @@ class Evidence:
     second: Marked | None = None
     lineage: Lineage | None = None
     remarks: tuple[str, ...] = ()
-    cells: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the assessment, with tables.MARKED_CELLS and ``learned``
+    cells: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the assessment, with tables.MARKED_CELLS, ``STEPS`` and ``learned``
 
     def upstream(self) -> dict[str, str]:
         """Ids of what was used."""
@@ -128,7 +128,6 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     """Write all tables, ``evidence.json`` and ``report.html`` into ``folder``."""
     rates = found.reference.rates if found.reference else lambda _: None
     samples = estimate_table(assessed.samples, assessed.fields, found.cells, rates, assessed.threshold)
-    samples = _with_stain_steps(samples, found.marked)
     limits, version = current_limits()
     samples = verdict_table(samples, limits, version)
     compared = compare(assessed, samples, found.cells, rates, settings)
@@ -142,7 +141,7 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     tables = {
         "samples": samples,
         "fields": assessed.fields,
-        "cells": found.cells.drop(columns="learned"),
+        "cells": found.cells.drop(columns=["learned", *STEPS]),
         "failures": assessed.failures,
         "group_units": compared.units,
         "groups": compared.groups,
@@ -161,17 +160,6 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     overlays = {fov_id: file.read_bytes() for fov_id in assessed.fields["fov_id"] if (file := assessed.folder / OVERLAYS / f"{fov_id}.jpg").is_file()}
     about = assessed.about | {"experiment": assessed.experiment.name}
     html_report(folder / "report.html", about, samples, assessed.fields, assessed.cells, assessed.failures, overlays, assessed.notes, sections)
-
-
-def _with_stain_steps(samples: pd.DataFrame, marked: Marked | None) -> pd.DataFrame:
-    """The stained fraction of each culture at a lower and a higher stain threshold, from the annotation."""
-    if marked is None:
-        return samples
-    lines = marked.lines.drop_duplicates("sample").set_index("sample")
-    for name in ("lower", "higher"):
-        found = lines[f"fraction_{name}_threshold"].reindex(samples["sample"]).set_axis(samples.index)
-        samples[f"stained_{name}_threshold"] = found.where(samples["stained_fraction"].notna())
-    return samples
 
 
 def _shapes(assessed: Assessed) -> tuple[pd.DataFrame, list[str]]:

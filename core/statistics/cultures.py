@@ -17,6 +17,7 @@ STEP: Final = 0.10
 
 Rates = Callable[[str], tuple[Rate, Rate] | None]
 
+_STEPS: Final = {"stained_lower_threshold": "marker_class_lower", "stained_higher_threshold": "marker_class_higher"}
 _MORE_WHY: Final = {  # what the note of a culture says -> what the reader is told of all with such a note
     CONTROL: "Negative controls are among these cultures: they may not have been stained, so their stain says nothing and no senescent cell is counted by it.",
     "not corrected": "Where the classifier's errors are known from one culture only, that does not show how it errs in others: the calls are not corrected.",
@@ -33,7 +34,8 @@ def estimate_table(samples: pd.DataFrame, fields: pd.DataFrame, cells: pd.DataFr
     ----------
     samples, fields, cells : DataFrame
         ``tables.ASSESSED_SAMPLES``, ``ASSESSED_FIELDS`` (for their ``role``) and ``ASSESSED_CELLS``. Of a cell also ``marker_class`` (1 or 0 from the stain,
-        empty where not known) and ``learned`` (bool: the classifier learned from its field), where there is a stain.
+        empty where not known; ``marker_class_lower`` and ``_higher`` at another stain threshold) and ``learned`` (bool: the classifier
+        learned from its field), where there is a stain.
     rates : callable
         From the name of a culture to the sensitivity and specificity that hold for it, or None where nothing is known.
     threshold : float, optional
@@ -95,10 +97,10 @@ def called_at(cells: pd.DataFrame, threshold: float) -> float | None:
 
 def _with_stain(cells: pd.DataFrame, fields: pd.DataFrame) -> pd.DataFrame:
     """``cells`` with ``marker_class``, ``learned``, and ``unused``: whether there is a class that is not used, for it is of a control."""
-    known = (cells["marker_class"] if "marker_class" in cells else pd.Series(pd.NA, index=cells.index)).astype("Int64")
+    known = {name: (cells[name] if name in cells else pd.Series(pd.NA, index=cells.index)).astype("Int64") for name in ("marker_class", *_STEPS.values())}
     learned = cells["learned"] if "learned" in cells else pd.Series(False, index=cells.index)
-    unused = cells["fov_id"].isin(control_fields(fields)) & known.notna()
-    return cells.assign(marker_class=known.mask(unused), learned=learned.fillna(False).astype(bool), unused=unused)
+    unused = cells["fov_id"].isin(control_fields(fields)) & known["marker_class"].notna()
+    return cells.assign(**{name: classes.mask(unused) for name, classes in known.items()}, learned=learned.fillna(False).astype(bool), unused=unused)
 
 
 def _row(plain: dict[str, Any], fields: pd.DataFrame, cells: pd.DataFrame, rates: tuple[Rate, Rate] | None, threshold: float | None) -> dict[str, Any]:
@@ -120,6 +122,7 @@ def _row(plain: dict[str, Any], fields: pd.DataFrame, cells: pd.DataFrame, rates
     row |= {"reported_notes": JOIN.join(dict.fromkeys(filter(None, notes)))}
     row |= _three("corrected", corrected) | _three("powered", powered) | _three("stained", stained) | _three("called_where_stained", called)
     row |= {"n_stained_fields": stained.n_fields if stained else None, "n_stained_cells": stained.n_cells if stained else None}
+    row |= _stain_steps(scored)
     if threshold is not None:
         row |= {"fraction_lower_threshold": called_at(cells, threshold * (1 - STEP)), "fraction_higher_threshold": called_at(cells, threshold * (1 + STEP))}
     return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
@@ -154,6 +157,12 @@ def _side_by_side(scored: pd.DataFrame) -> tuple[Estimate | None, Estimate | Non
     n = by_field.size().to_numpy()
     stained, called = (by_field[column].sum().to_numpy(dtype="int64") for column in ("marker_class", "senescent"))
     return plain_count(stained, n), plain_count(called, n)
+
+
+def _stain_steps(scored: pd.DataFrame) -> dict[str, float]:
+    """Stained fraction at other stain thresholds, of the very cells of ``_side_by_side``, so that it lies around that; nothing where one is unknown."""
+    known = scored.loc[scored["marker_class"].notna(), list(_STEPS.values())]
+    return {} if known.empty or known.isna().any(axis=None) else {name: float(known[column].mean()) for name, column in _STEPS.items()}
 
 
 def _powered(scored: pd.DataFrame) -> tuple[Estimate | None, str]:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.report import read_csv
+from core.report import read_csv, write_csv
 from core.settings import ReportSettings
+from core.stages.marked import STEPS
 from core.stages.reporting import report
-from core.tables import REFERENCE_CULTURES, REPORTED_SAMPLES
+from core.tables import ANNOTATED_CELLS, ANNOTATED_LINES, ASSESSED_CELLS, REFERENCE_CULTURES, REPORTED_SAMPLES
 from core.workspace import Experiment, read_json
 from tests.stages.assessed_dishes import annotation, assessment, dishes_of, evaluation
 
@@ -65,3 +66,32 @@ def test_one_annotated_culture_corrects_nothing_and_one_of_the_same_name_is_left
     assert "not corrected: sensitivity known from" in table.loc["A", "reported_notes"]
     assert "cells of 3 fields of 1 culture only" in table.loc["A", "reported_notes"]
     assert "of 2 cultures only" in table.loc["B", "reported_notes"]
+
+
+def test_the_stained_fraction_and_its_steps_are_of_the_same_cells(dishes: Dishes) -> None:
+    """Steps that also counted cells that were not scored said 62 % at a lower and at a higher threshold, and 56 % between."""
+    made = dishes_of(dishes, {"A": 3, "B": 3, "C": 3})
+    assessment(made)
+    stain = annotation(made, made.fields()["fov_id"].tolist(), "stained")
+    folder = report(made.path, "mine-1", ReportSettings())
+    table, cells = samples(folder), read_csv(stain.path / "cells.csv", ANNOTATED_CELLS)
+    scored = read_csv(folder / "cells.csv", ASSESSED_CELLS).query("senescent.notna()")
+    known = scored[["fov_id", "label"]].merge(cells, on=["fov_id", "label"])
+    assert len(known) < len(cells)
+    for name, moved in (("stained_lower_threshold", 0.9), ("stained_fraction", 1), ("stained_higher_threshold", 1.1)):
+        by_hand = (known["critical_threshold"] > 0.12 * moved).groupby(known["sample"]).mean()
+        assert table[name].to_dict() == pytest.approx(by_hand.to_dict())
+    assert (table["stained_lower_threshold"] > table["stained_fraction"]).any()
+    assert (table["stained_fraction"] > table["stained_higher_threshold"]).any()
+    assert not set(STEPS) & set(pd.read_csv(folder / "cells.csv", encoding="utf-8-sig"))
+
+
+def test_imported_classes_have_no_stain_threshold_to_move(dishes: Dishes) -> None:
+    made = dishes_of(dishes, {"A": 3})
+    assessment(made)
+    lines = annotation(made, made.fields()["fov_id"].tolist(), "stained").path / "lines.csv"
+    write_csv(lines, read_csv(lines, ANNOTATED_LINES).assign(threshold=pd.NA))
+    row = samples(report(made.path, "mine-1", ReportSettings())).loc["A"]
+    assert pd.notna(row["stained_fraction"])
+    assert pd.isna(row["stained_lower_threshold"])
+    assert pd.isna(row["stained_higher_threshold"])

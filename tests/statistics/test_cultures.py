@@ -110,6 +110,19 @@ def test_a_culture_that_is_stained_throughout_is_counted_by_its_stain(build: Bui
         assert pd.isna(row["powered_fraction"])
 
 
+def test_the_stained_fraction_lies_between_those_at_other_stain_thresholds(build: Build) -> None:
+    samples, fields, cells = build(stained=["A0", "A1", "B0"])
+    cells.loc[cells["label"] <= 5, "senescent"] = pd.NA  # not scored, and all positive at every threshold
+    cells.loc[cells["label"] <= 5, "marker_class"] = 1
+    lower, higher = cells["marker_class"].mask(cells["label"] == 7, 1), cells["marker_class"].mask(cells["label"] == 8, 0)
+    cells = cells.assign(marker_class_lower=lower.where(cells["fov_id"] != "B0"), marker_class_higher=higher)
+    table = estimate_table(samples, fields, cells, lambda _: None, 0.5)
+    row, known = of(table, "A"), cells["fov_id"].isin(["A0", "A1"]) & cells["senescent"].notna()
+    assert (row["stained_lower_threshold"], row["stained_higher_threshold"]) == (lower[known].mean(), higher[known].mean())
+    assert row["stained_lower_threshold"] >= row["stained_fraction"] >= row["stained_higher_threshold"]
+    assert all(pd.isna(of(table, sample)["stained_higher_threshold"]) for sample in "BC")  # of B one of the two is not known
+
+
 def test_the_stain_of_a_negative_control_is_not_counted(build: Build) -> None:
     """A dish that was not stained shows no stain, however many of its cells are senescent."""
     samples, fields, cells = build(stained=["A0", "A1", "A2", "A3", "B0", "B1"])
