@@ -612,7 +612,7 @@ ESTIMATES: Final[Mapping[str, str]] = {  # of a culture in an assessment, beside
     "called_where_stained": "Float64",  # ... and called senescent by the classifier
     "called_where_stained_low": "Float64",
     "called_where_stained_high": "Float64",
-    "stained_lower_threshold": "Float64",  # positive at a stain threshold 10 % lower, and 10 % higher, over all annotated cells
+    "stained_lower_threshold": "Float64",  # of the same cells: positive at a stain threshold 10 % lower, and 10 % higher
     "stained_higher_threshold": "Float64",
     "powered_fraction": "Float64",  # prediction-powered: the stained fields correct the calls on the others
     "powered_low": "Float64",

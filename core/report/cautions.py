@@ -68,10 +68,9 @@ def _little_reference(samples: pd.DataFrame) -> Iterable[str]:
             if "known from" in note:
                 of.setdefault(note, []).append(culture(row))
     for note, names in of.items():
-        yield (
-            f"{note[0].upper()}{note[1:]}: that does not show how much the classifier's errors differ between cultures, "
-            f"so the corrected interval is wide and itself uncertain for {named(names, _NAMED)}."
-        )
+        counted = note.startswith("not corrected")
+        so = "the fraction called senescent is given" if counted else "the corrected interval is wide and itself uncertain"
+        yield f"{note[0].upper()}{note[1:]}: that does not show how much the classifier's errors differ between cultures, so {so} for {named(names, _NAMED)}."
 
 
 def _few(samples: pd.DataFrame) -> Iterable[str]:

@@ -22,7 +22,7 @@ from core.statistics.baselines import (
     regression_scores,
 )
 from core.statistics.curves import calibration_table, classification_report, confusion_table, precision_recall_table, roc_table
-from core.statistics.estimators import CORRECTED, Rate, corrected_fraction, plain_count
+from core.statistics.estimators import CORRECTED, FEWEST_CULTURES, Rate, corrected_fraction, plain_count
 from core.statistics.metrics import cluster_of, metric_table
 from core.statistics.ranking import areas, cumulative_counts
 from core.statistics.resampling import LEAST_CLUSTERS
@@ -141,18 +141,18 @@ def _culture_row(name: str, cells: pd.DataFrame, others: pd.DataFrame) -> dict[s
 
 def _too_few(*known: Rate) -> list[str]:
     """Why the corrected fraction gets no interval: what a classifier errs in so few cultures or fields says nothing of another one."""
-    least = min(sum(n > 0 for n in one.cells) for one in known)
-    return ["too few other cultures or fields for an interval"] if least < LEAST_CLUSTERS else []
+    enough = all(one.clusters >= LEAST_CLUSTERS and one.cultures >= FEWEST_CULTURES for one in known)
+    return [] if enough else ["too few other cultures or fields for an interval"]
 
 
 def rates(cells: pd.DataFrame) -> tuple[Rate, Rate]:
     """Sensitivity and specificity of ``called`` against ``class``, counted by culture (by field where there is one culture)."""
-    by = "sample" if cells["sample"].nunique() > 1 else "field"
+    by_field = cells["sample"].nunique() < 2
     out = []
     for kind in (1, 0):
-        some = cells[cells["class"] == kind].groupby(by, sort=False)["called"]
+        some = cells[cells["class"] == kind].groupby("field" if by_field else "sample", sort=False)["called"]
         right = some.sum() if kind else some.size() - some.sum()
-        out.append(Rate(tuple(int(v) for v in right), tuple(int(v) for v in some.size())))
+        out.append(Rate(tuple(int(v) for v in right), tuple(int(v) for v in some.size()), by_field))
     return out[0], out[1]
 
 

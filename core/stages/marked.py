@@ -14,21 +14,23 @@ from core.stages.assessed import Assessed
 from core.stages.lineage import stain_of
 from core.stages.reference import AUTO, NONE
 from core.stain.carrying import SAME, match_cells
+from core.stain.summary import classes_around
 from core.tables import ANNOTATED_CELLS, ANNOTATED_LINES, MARKED_CELLS, typed
 from core.workspace import Product
 
 KEY: Final = ["fov_id", "label"]
-NO_CLASSES: Final = typed(pd.DataFrame(), {"fov_id": "str", "label": "Int64", "class": "Int64"})
+STEPS: Final = ("marker_class_lower", "marker_class_higher")
+NO_CLASSES: Final = typed(pd.DataFrame(), {"fov_id": "str", "label": "Int64"} | dict.fromkeys(("class", *STEPS), "Int64"))
 
 
 @dataclass(frozen=True)
 class Marked:
-    """``classes`` (``fov_id, label, class``) of cells of the assessment, ``lines``: ``tables.ANNOTATED_LINES``, ``stain``: see ``stain_of``."""
+    """``classes``: of cells of the assessment ``fov_id, label, class``, and ``STEPS``, the class at a stain threshold 10 % lower and higher.
+    ``stain``: see ``stain_of``."""
 
     annotation: Product
     marker: str
     classes: pd.DataFrame
-    lines: pd.DataFrame
     remarks: tuple[str, ...] = ()
     stain: dict[str, Any] = field(default_factory=dict)
 
@@ -89,16 +91,17 @@ def _chosen(assessed: Assessed, known: Sequence[Product], wanted: str, passed: l
 def read_marked(assessed: Assessed, annotation: Product) -> Marked:
     """The classes of an annotation for the cells of the assessment, carried over by overlap where its outlines are others."""
     cells = read_csv(annotation.path / "cells.csv", ANNOTATED_CELLS)
-    cells = cells[cells["class"].notna()]
     file = annotation.path / "lines.csv"
     lines = read_csv(file, ANNOTATED_LINES) if file.is_file() else typed(pd.DataFrame(), ANNOTATED_LINES)
-    classes, remarks = cells[[*KEY, "class"]], tuple[str, ...]()
+    cells = cells.assign(**dict(zip(STEPS, classes_around(cells, lines).to_dict("series").values(), strict=True)))
+    cells = cells[cells["class"].notna()]
+    classes, remarks = cells[[*KEY, "class", *STEPS]], tuple[str, ...]()
     if _outlines(annotation) != assessed.outlines:
         classes = _carried(assessed, cells, _outlines(annotation))
         share = f"{len(classes)} of its {len(cells)} cells are the same ones here (they share more than {100 * SAME:.0f} % of their union)"
         remarks = (f"The annotation {annotation.id} rests on other outlines: {share}; the others are left out.",)
     classes = classes.merge(assessed.cells[KEY], on=KEY).drop_duplicates(KEY, ignore_index=True)
-    return Marked(annotation, marker_of(annotation), classes, lines, remarks, stain_of(annotation))
+    return Marked(annotation, marker_of(annotation), classes, remarks, stain_of(annotation))
 
 
 def _carried(assessed: Assessed, cells: pd.DataFrame, outlines: str) -> pd.DataFrame:
@@ -115,15 +118,15 @@ def _carried(assessed: Assessed, cells: pd.DataFrame, outlines: str) -> pd.DataF
         matches = match_cells(first, second)
         same = matches[(matches["new_label"] > 0) & (matches["overlap"] > SAME)]
         found = cells[cells["fov_id"] == fov_id].merge(same[["label", "new_label"]].astype("Int64"), on="label")
-        parts.append(found[["fov_id", "new_label", "class"]].rename(columns={"new_label": "label"}))
+        parts.append(found[["fov_id", "new_label", "class", *STEPS]].rename(columns={"new_label": "label"}))
     return pd.concat(parts, ignore_index=True)
 
 
 def with_classes(cells: pd.DataFrame, first: Marked | None, second: Marked | None, learned: frozenset[tuple[str, str]], experiment: str) -> pd.DataFrame:
-    """``cells`` with ``tables.MARKED_CELLS``, and ``learned``: whether the classifier learned from the field."""
-    out = cells.drop(columns=[c for c in MARKED_CELLS if c in cells])
+    """``cells`` with ``tables.MARKED_CELLS``, ``STEPS`` of the first, and ``learned``: whether the classifier learned from the field."""
+    out = cells.drop(columns=[c for c in (*MARKED_CELLS, *STEPS) if c in cells])
     for prefix, marked in (("", first), ("second_", second)):
-        classes = marked.classes if marked is not None else NO_CLASSES
+        classes = (marked.classes if marked is not None else NO_CLASSES).drop(columns=list(STEPS) if prefix else [])
         out = out.merge(classes.rename(columns={"class": f"{prefix}marker_class"}), on=KEY, how="left")
         out[f"{prefix}marker"] = np.where(out[f"{prefix}marker_class"].notna(), marked.marker if marked is not None else "", "")
     return out.assign(learned=[(experiment, fov_id) in learned for fov_id in out["fov_id"]])

@@ -1,5 +1,6 @@
 """How good the calls of an assessment are: its classifier on annotated cells that it did not learn from."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,11 @@ class Reference:
     remarks: tuple[str, ...] = ()
 
     def rates(self, sample: str) -> tuple[Rate, Rate] | None:
-        """Sensitivity and specificity for a culture, from the other cultures; from all where the others lack a class."""
+        """Sensitivity and specificity for a culture, from the other cultures; from all where the others lack a class.
+
+        A culture of the same name is taken for the same culture, also where the cells are of another experiment and the names are alike by
+        chance: leaving one out too many costs certainty, while a culture that vouches for itself hides how the classifier errs elsewhere.
+        """
         others = self.cells[self.cells["sample"] != sample]
         some = others if set(others["class"]) == {0, 1} else self.cells
         return rates(some) if set(some["class"]) == {0, 1} else None
@@ -120,12 +125,14 @@ def _held_out(cells: pd.DataFrame, evaluation: Product) -> tuple[pd.DataFrame, t
     raise InputError(f"{evaluation.id}: wanted cells that the classifier did not learn from, found only training cells.")
 
 
-def reference_from_stain(cells: pd.DataFrame, marker: str) -> Reference | None:
+def reference_from_stain(cells: pd.DataFrame, marker: str, controls: Collection[str] = ()) -> Reference | None:
     """Stained fields of the experiment itself, where no evaluation is known and the classifier did not learn from them.
 
-    ``cells``: scored cells with ``marker_class`` and ``learned``.
+    ``cells``: scored cells with ``marker_class`` and ``learned``. ``controls``: fields that are negative controls and do not count: in a dish
+    that was not stained every cell that is rightly called senescent would pass for an error. An evaluation is taken as it is: whether
+    controls are in it was decided when its dataset was built (``DatasetSettings.controls``).
     """
-    known = cells[cells["marker_class"].notna() & ~cells["learned"]]
+    known = cells[cells["marker_class"].notna() & ~cells["learned"] & ~cells["fov_id"].isin(controls)]
     if set(known["marker_class"]) != {0, 1}:
         return None
     called = known["senescent"].astype(int) == 1

@@ -23,14 +23,14 @@ from core.stages.common import part
 from core.stages.galleries import chosen_cells, pictures
 from core.stages.grouping import compare, culture_metadata, described_fields, donors_shared, totals
 from core.stages.lineage import Lineage, lineage
-from core.stages.marked import Marked, find_marked, with_classes
+from core.stages.marked import STEPS, Marked, find_marked, with_classes
 from core.stages.reference import AUTO, NONE, Reference, find_reference, reference_from_stain
 from core.stages.shapes import class_shapes
 from core.stages.signing import current_limits, head_of, limits_history, problems, signoffs
 from core.stages.unused import unused_words
 from core.statistics.acceptance import verdict_table
 from core.statistics.comparing import Comparison
-from core.statistics.cultures import estimate_table, reference_table, why_reported
+from core.statistics.cultures import control_fields, estimate_table, reference_table, why_reported
 from core.statistics.sentences import interval_sentence
 from core.tables import CLASS_SHAPES, REFERENCE_CULTURES, typed
 from core.workspace import AlreadyPublished, Experiment, fingerprint, plain, product_id, publish, write_json
@@ -47,7 +47,7 @@ class Evidence:
     second: Marked | None = None
     lineage: Lineage | None = None
     remarks: tuple[str, ...] = ()
-    cells: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the assessment, with tables.MARKED_CELLS and ``learned``
+    cells: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the assessment, with tables.MARKED_CELLS, ``STEPS`` and ``learned``
 
     def upstream(self) -> dict[str, str]:
         """Ids of what was used."""
@@ -106,7 +106,7 @@ def gather(assessed: Assessed, settings: ReportSettings) -> Evidence:
     cells = with_classes(assessed.cells, marked, second, learned, assessed.experiment.name)
     reference, unused = find_reference(assessed, settings.evaluation)
     if reference is None and marked is not None and settings.evaluation == AUTO:
-        reference = reference_from_stain(cells[cells["senescent"].notna()], marked.marker)
+        reference = reference_from_stain(cells[cells["senescent"].notna()], marked.marker, control_fields(assessed.fields))
     remarks = [*passed, *unused, *(marked.remarks if marked else ()), *(second.remarks if second else ()), *(reference.remarks if reference else ())]
     flattered = cells.loc[cells["learned"] & cells["marker_class"].notna(), "fov_id"].nunique()
     if flattered:
@@ -129,7 +129,6 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     """Write all tables, ``evidence.json`` and ``report.html`` into ``folder``."""
     rates = found.reference.rates if found.reference else lambda _: None
     samples = estimate_table(assessed.samples, assessed.fields, found.cells, rates, assessed.threshold)
-    samples = _with_stain_steps(samples, found.marked)
     limits, version = current_limits()
     samples = verdict_table(samples, limits, version, assessed.simulated)
     compared = compare(assessed, samples, found.cells, rates, settings)
@@ -143,7 +142,7 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     tables = {
         "samples": samples,
         "fields": assessed.fields,
-        "cells": found.cells.drop(columns="learned"),
+        "cells": found.cells.drop(columns=["learned", *STEPS]),
         "failures": assessed.failures,
         "group_units": compared.units,
         "groups": compared.groups,
@@ -164,17 +163,6 @@ def write_results(folder: Path, assessed: Assessed, found: Evidence, settings: R
     html_report(folder / "report.html", about, samples, assessed.fields, assessed.cells, assessed.failures, overlays, assessed.notes, sections)
 
 
-def _with_stain_steps(samples: pd.DataFrame, marked: Marked | None) -> pd.DataFrame:
-    """The stained fraction of each culture at a lower and a higher stain threshold, from the annotation."""
-    if marked is None:
-        return samples
-    lines = marked.lines.drop_duplicates("sample").set_index("sample")
-    for name in ("lower", "higher"):
-        found = lines[f"fraction_{name}_threshold"].reindex(samples["sample"]).set_axis(samples.index)
-        samples[f"stained_{name}_threshold"] = found.where(samples["stained_fraction"].notna())
-    return samples
-
-
 def _shapes(assessed: Assessed) -> tuple[pd.DataFrame, list[str]]:
     try:
         return class_shapes(assessed), []
@@ -192,13 +180,18 @@ def _words(assessed: Assessed, found: Evidence, compared: Comparison, samples: p
         "stain": _stain(found.marked),
         "second": _stain(found.second),
         "training": _training(found.lineage),
-        "reasons": [{"method": method, "why": why_reported(method), "cultures": int((samples["reported_method"] == method).sum())} for method in methods],
+        "reasons": [_reason(method, samples.loc[samples["reported_method"] == method, "reported_notes"]) for method in methods],
         "intervals": interval_sentence(int(fewest)) if pd.notna(fewest) else "",
         "remarks": list(found.remarks),
         "comparison": {"column": compared.column, "unit": compared.unit, "method": compared.method, "reference": settings.reference}
         | {"sentences": list(compared.sentences), "warnings": [*compared.warnings, *filter(None, [donors_shared(described, compared.unit, compared.column)])]},
         "totals": totals(samples, described),
     }
+
+
+def _reason(method: str, notes: pd.Series) -> dict[str, Any]:
+    """``notes``: of the cultures that are reported by this method."""
+    return {"method": method, "why": why_reported(method, notes), "cultures": len(notes)}
 
 
 def _stain(marked: Marked | None) -> dict[str, Any] | None:

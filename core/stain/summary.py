@@ -16,8 +16,8 @@ def moved_threshold(threshold: float, share: float) -> float:
     return threshold + share * abs(threshold)
 
 
-def classes_at(cells: pd.DataFrame, threshold: float) -> pd.Series:
-    """Class of every cell at another threshold, Int64: human decisions stay, the others follow ``critical_threshold``.
+def classes_at(cells: pd.DataFrame, threshold: float | np.ndarray) -> pd.Series:
+    """Class of every cell at another threshold (one for all, or one a cell), Int64: human decisions stay, the others follow ``critical_threshold``.
 
     ``cells``: columns of ``tables.ANNOTATED_CELLS``. Empty where the annotation left the class empty (not covered, cannot
     tell, excluded).
@@ -25,6 +25,19 @@ def classes_at(cells: pd.DataFrame, threshold: float) -> pd.Series:
     automatic = pd.Series(np.where(threshold < cells["critical_threshold"].astype("Float64").to_numpy(float, na_value=-np.inf), 1, 0), index=cells.index)
     automatic = automatic.astype("Int64").where(cells["automatic_class"].notna())
     return cells["curated_class"].astype("Int64").where(cells["decision"] != "", automatic)
+
+
+def classes_around(cells: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    """Class of every cell at a threshold ``STEP`` lower and higher than that of its line: columns ``lower`` and ``higher``, Int64.
+
+    Parameters
+    ----------
+    cells, lines : DataFrame
+        ``tables.ANNOTATED_CELLS`` and ``ANNOTATED_LINES``. Where a line has no threshold (imported classes) nothing is known.
+    """
+    at = cells["sample"].map(lines.drop_duplicates("sample").set_index("sample")["threshold"]).to_numpy(float, na_value=np.nan)
+    moved = {name: classes_at(cells, at + share * np.abs(at)) for name, share in (("lower", -STEP), ("higher", STEP))}
+    return pd.DataFrame({name: classes.mask(np.isnan(at)) for name, classes in moved.items()}, index=cells.index)
 
 
 def line_summary(cells: pd.DataFrame, threshold: float | dict[str, float]) -> pd.DataFrame:

@@ -7,6 +7,9 @@
 Which one is reported (``best_estimate``): prediction-powered where fields of the culture itself are stained, because it rests
 on no other culture; else corrected, because the calls of an imperfect classifier are biased (at 2 % senescent cells and 95 %
 specificity, three of four calls are false); else the plain count, named as what it is.
+
+No correction is made with a sensitivity or specificity that is known from fewer than ``FEWEST_CULTURES`` cultures (``why_not_corrected``):
+fields of one culture show how alike it errs within itself, not how it errs elsewhere, and an interval over them is far too narrow.
 """
 
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ CORRECTED: Final = "corrected for sensitivity and specificity"
 POWERED: Final = "prediction-powered"
 FEW_FIELDS: Final = 3
 FEW_CELLS: Final = 50
+FEWEST_CULTURES: Final = 2
 DRAWS: Final = 4000
 RATE_PRIOR: Final = (1.0, 29.0)  # of how alike a classifier errs within a culture (mean 0.03): less than how alike its cells are; see benchmarks/coverage.py
 _WORTHLESS: Final = 0.1  # sensitivity + specificity - 1 below which a correction divides by nearly nothing
@@ -29,14 +33,25 @@ _WORTHLESS: Final = 0.1  # sensitivity + specificity - 1 below which a correctio
 
 @dataclass(frozen=True)
 class Rate:
-    """A sensitivity or specificity as it was counted: right calls and cells of each cluster (culture, or field of one culture)."""
+    """A sensitivity or specificity as it was counted: right calls and cells of each cluster, a culture, or a field of one culture (``by_field``)."""
 
     right: tuple[int, ...]
     cells: tuple[int, ...]
+    by_field: bool = False
 
     @property
     def value(self) -> float:
         return sum(self.right) / sum(self.cells) if sum(self.cells) else float("nan")
+
+    @property
+    def clusters(self) -> int:
+        """Of these, how many have cells."""
+        return sum(n > 0 for n in self.cells)
+
+    @property
+    def cultures(self) -> int:
+        """How many cultures the cells are of."""
+        return min(self.clusters, 1) if self.by_field else self.clusters
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,13 @@ def best_estimate(plain: Estimate, corrected: Estimate | None = None, powered: E
     return plain
 
 
+def why_not_corrected(sensitivity: Rate, specificity: Rate) -> str:
+    """Why calls of another culture cannot be corrected with these; "" where they can."""
+    known = (sensitivity, "sensitivity", "senescent"), (specificity, "specificity", "non-senescent")
+    said = [_known_from(*one) for one in known if one[0].cultures < FEWEST_CULTURES]
+    return f"not corrected: {' and '.join(said)}" if said else ""
+
+
 def reason(estimate: Estimate) -> str:
     """Why this estimate is the one that is reported, in one sentence."""
     return {
@@ -144,7 +166,14 @@ def _few(fields: int, cells: int) -> tuple[str, ...]:
 
 
 def _few_reference(rate: Rate, name: str, kind: str) -> tuple[str, ...]:
-    cells, clusters = sum(rate.cells), sum(n > 0 for n in rate.cells)
-    if cells >= FEW_CELLS and clusters >= FEW_FIELDS:
-        return ()
-    return (f"{name} known from {cells} {kind} cells of {clusters} culture{'' if clusters == 1 else 's'} only",)
+    enough = sum(rate.cells) >= FEW_CELLS and rate.clusters >= FEW_FIELDS and rate.cultures >= FEWEST_CULTURES
+    return () if enough else (_known_from(rate, name, kind),)
+
+
+def _known_from(rate: Rate, name: str, kind: str) -> str:
+    fields = f"{_count(rate.clusters, 'field')} of " if rate.by_field else ""
+    return f"{name} known from {_count(sum(rate.cells), f'{kind} cell')} of {fields}{_count(rate.cultures, 'culture')} only"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

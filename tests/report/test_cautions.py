@@ -39,6 +39,15 @@ def test_cultures_of_several_passages_are_named(assessment):
     assert not [one for one in said(assessment) if "differ in" in one]
 
 
+def test_calls_that_are_not_corrected_have_no_corrected_interval(assessment):
+    note = "not corrected: sensitivity known from 37 senescent cells of 3 fields of 1 culture only"
+    samples = assessment.samples.head(1).assign(n_fields=3, reported_notes=note)
+    [text] = [one for one in said(assessment, samples=samples) if "known from" in one]
+    assert text.startswith("Not corrected: sensitivity known from 37 senescent cells of 3 fields of 1 culture only: ")
+    assert "so the fraction called senescent is given for" in text
+    assert "corrected interval" not in text
+
+
 def test_what_a_note_says_is_not_said_twice(assessment):
     notes = ["Trained on simulated cells only.", "The pixel size is unknown.", "Trained on simulated cells only."]
     cells = assessment.cells.assign(area_um2=pd.NA)

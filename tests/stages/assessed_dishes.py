@@ -54,18 +54,20 @@ def assessment(experiment: Experiment, id: str = "mine-1", cells: pd.DataFrame |
 
 
 def annotation(experiment: Experiment, fov_ids: list[str], id: str, marker: str = "SA-beta-gal", seed: int = 1) -> Product:
-    """A class for every cell of ``fov_ids``: five in six as ``scored_cells`` calls them."""
+    """A class for every cell of ``fov_ids``: five in six as ``scored_cells`` calls them, by a stain threshold of 0.12."""
     every = read_csv(outlines(experiment).path / "cells.csv", CELLS).merge(experiment.fields()[["fov_id", "sample", "role"]], on="fov_id")
     known = every["fov_id"].isin(fov_ids)
     called = np.random.default_rng(0).random(len(every)).round(3) >= THRESHOLD
     classes = np.where(np.random.default_rng(seed).random(len(every)) < 5 / 6, called, ~called).astype(int)
-    table = typed(every.assign(marker=marker, **{"class": pd.array(np.where(known, classes, -1), "Int64")}), ANNOTATED_CELLS)
+    critical = 0.12 + np.random.default_rng(seed + 1).random(len(every)).round(3) * np.where(classes == 1, 0.03, -0.03)  # at 0.132 and 0.108 some turn
+    table = typed(every.assign(marker=marker, critical_threshold=critical, **{"class": pd.array(np.where(known, classes, -1), "Int64")}), ANNOTATED_CELLS)
     table.loc[table["class"] == -1, "class"] = pd.NA
+    table["automatic_class"] = table["class"]
     kept = {"marker": marker, "threshold_used": 0.12, "threshold_from": "best", "threshold_why": "Most stable.", "unit": "optical density"}
     kept |= {"spots": [{"px": 20, "um2": 5.0}], "control_cells": 40, "control_positive_cells": 1}
     with publish(experiment, "annotations", id, kept, upstream={"segmentation": outlines(experiment).id}) as partial:
         write_csv(partial.path / "cells.csv", table)
-        lines = [{"sample": s, "positive_fraction": 0.5, "fraction_lower_threshold": 0.6, "fraction_higher_threshold": 0.4} for s in set(every["sample"])]
+        lines = [{"sample": s, "threshold": 0.12, "positive_fraction": 0.5} for s in set(every["sample"])]
         write_csv(partial.path / "lines.csv", pd.DataFrame(lines))
     return experiment.product("annotations", id)
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from core.stain.summary import classes_at, control_positivity, flipped, line_summary
-from core.tables import ANNOTATED_CELLS, typed
+from core.stain.summary import classes_around, classes_at, control_positivity, flipped, line_summary
+from core.tables import ANNOTATED_CELLS, ANNOTATED_LINES, typed
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def test_the_fraction_and_how_it_moves_with_the_threshold(cells: pd.DataFrame) -
     assert found.loc["N", "role"] == "negative control"
     own = line_summary(cells, {"A": 0.4, "N": 1.6}).set_index("sample")
     assert own["n_positive"].tolist() == [5, 0]
+
+
+def test_classes_around_follow_the_threshold_of_their_line(cells: pd.DataFrame) -> None:
+    found = classes_around(cells, pd.DataFrame({"sample": ["A", "N"], "threshold": pd.array([1.0, 1.6], "Float64")}))
+    assert found["lower"].fillna(-1).tolist() == [0, 1, 1, 1, -1, -1, 1, 0, 1]
+    assert found["higher"].fillna(-1).tolist() == [0, 0, 0, 1, -1, -1, 1, 0, 0]
+    for lines in (pd.DataFrame({"sample": ["A"], "threshold": pd.array([pd.NA], "Float64")}), typed(pd.DataFrame(), ANNOTATED_LINES)):
+        assert classes_around(cells, lines).isna().all(axis=None)
 
 
 def test_a_line_without_counted_cells_has_no_fraction(cells: pd.DataFrame) -> None:

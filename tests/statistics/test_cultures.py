@@ -67,6 +67,18 @@ def test_corrected_equals_its_function(build: Build) -> None:
     assert "only 1 scored field" in of(table, "C")["reported_notes"]
 
 
+def test_errors_known_from_one_culture_correct_no_other(build: Build) -> None:
+    samples, fields, cells = build(stained=["B0", "B1", "B2", "B3"])
+    alone = Rate((30, 2, 3), (30, 3, 4), by_field=True)
+    table = estimate_table(samples, fields, cells, lambda _: (alone, SPECIFICITY), 0.5)
+    row = of(table, "A")
+    assert (row["reported_method"], row["reported_fraction"], row["reported_low"]) == (PLAIN, row["senescent_fraction"], row["ci_low"])
+    assert pd.isna(row["corrected_fraction"])
+    assert row["reported_notes"] == "not corrected: sensitivity known from 37 senescent cells of 3 fields of 1 culture only"
+    assert "not corrected" not in of(table, "B")["reported_notes"]  # its stained cells are counted
+    assert "known from one culture only" in why_reported(PLAIN, table["reported_notes"])
+
+
 def test_prediction_powered_equals_its_function_and_comes_first(build: Build) -> None:
     samples, fields, cells = build(stained=["A0", "A1", "B0"])
     table = estimate_table(samples, fields, cells, lambda _: (SENSITIVITY, SPECIFICITY), 0.5)
@@ -96,6 +108,44 @@ def test_a_culture_that_is_stained_throughout_is_counted_by_its_stain(build: Bui
         row = of(table, sample)
         assert (row["reported_method"], row["reported_fraction"]) == (STAINED, row["stained_fraction"])
         assert pd.isna(row["powered_fraction"])
+
+
+def test_the_stained_fraction_lies_between_those_at_other_stain_thresholds(build: Build) -> None:
+    samples, fields, cells = build(stained=["A0", "A1", "B0"])
+    cells.loc[cells["label"] <= 5, "senescent"] = pd.NA  # not scored, and all positive at every threshold
+    cells.loc[cells["label"] <= 5, "marker_class"] = 1
+    lower, higher = cells["marker_class"].mask(cells["label"] == 7, 1), cells["marker_class"].mask(cells["label"] == 8, 0)
+    cells = cells.assign(marker_class_lower=lower.where(cells["fov_id"] != "B0"), marker_class_higher=higher)
+    table = estimate_table(samples, fields, cells, lambda _: None, 0.5)
+    row, known = of(table, "A"), cells["fov_id"].isin(["A0", "A1"]) & cells["senescent"].notna()
+    assert (row["stained_lower_threshold"], row["stained_higher_threshold"]) == (lower[known].mean(), higher[known].mean())
+    assert row["stained_lower_threshold"] >= row["stained_fraction"] >= row["stained_higher_threshold"]
+    assert all(pd.isna(of(table, sample)["stained_higher_threshold"]) for sample in "BC")  # of B one of the two is not known
+
+
+def test_the_stain_of_a_negative_control_is_not_counted(build: Build) -> None:
+    """A dish that was not stained shows no stain, however many of its cells are senescent."""
+    samples, fields, cells = build(stained=["A0", "A1", "A2", "A3", "B0", "B1"])
+    fields.loc[fields["sample"].isin(["A", "B"]), "role"] = "negative control"
+    for rates, method in ((lambda _: None), PLAIN), ((lambda _: (SENSITIVITY, SPECIFICITY)), CORRECTED):
+        table = estimate_table(samples, fields, cells, rates, 0.5)
+        bare = estimate_table(samples, fields, cells.drop(columns="marker_class"), rates, 0.5)
+        for sample in "AB":
+            row, without = of(table, sample), of(bare, sample)
+            assert (row["reported_method"], row["reported_fraction"]) == (method, without["reported_fraction"])
+            assert row["reported_notes"] == "negative control: its stain says nothing and is not used"
+            assert all(pd.isna(row[c]) for c in ("stained_fraction", "powered_fraction", "n_stained_cells"))
+        assert of(table, "C")["reported_notes"] == of(bare, "C")["reported_notes"]
+    assert "negative control" not in why_reported(PLAIN)
+    assert "their stain says nothing" in why_reported(PLAIN, table["reported_notes"])
+
+
+def test_a_field_that_is_a_negative_control_is_corrected_by_the_stained_ones(build: Build) -> None:
+    samples, fields, cells = build(stained=["A0", "A1", "A2", "A3"])
+    fields.loc[fields["fov_id"] == "A3", "role"] = "negative control"
+    row = of(estimate_table(samples, fields, cells, lambda _: None, 0.5), "A")
+    assert (row["reported_method"], row["n_stained_fields"]) == (POWERED, 3)
+    assert "the stain of its fields that are a negative control says nothing" in row["reported_notes"]
 
 
 def test_fields_that_the_classifier_learned_from_do_not_correct_it(build: Build) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from core.statistics.estimators import CORRECTED, PLAIN, POWERED, Rate, best_estimate, corrected_fraction, plain_count, reason
+from core.statistics.estimators import CORRECTED, PLAIN, POWERED, Rate, best_estimate, corrected_fraction, plain_count, reason, why_not_corrected
 from core.statistics.posterior import beta_binomial
 from core.statistics.powered import prediction_powered, tuned_weight
 
@@ -116,6 +116,18 @@ def test_rates_from_few_cells_are_named():
     found = corrected_fraction([30] * 4, [100] * 4, Rate((17,), (20,)), GOOD[1])
     assert any("sensitivity known from 20 senescent cells of 1 culture only" in note for note in found.notes)
     assert np.isnan(corrected_fraction([3], [10], Rate((), ()), GOOD[1]).fraction)
+
+
+def test_fields_of_one_culture_are_named_as_such_and_correct_nothing():
+    """Three fields are not three cultures, however many cells they have."""
+    fields, cultures = Rate((170,) * 3, (200,) * 3, by_field=True), GOOD[1]
+    assert (fields.clusters, fields.cultures, cultures.cultures) == (3, 1, 4)
+    said = "sensitivity known from 600 senescent cells of 3 fields of 1 culture only"
+    assert said in corrected_fraction([30] * 4, [100] * 4, fields, cultures).notes
+    assert why_not_corrected(fields, cultures) == f"not corrected: {said}"
+    assert why_not_corrected(cultures, Rate((17,), (20,))) == "not corrected: specificity known from 20 non-senescent cells of 1 culture only"
+    assert "cells of 1 field of 1 culture only and specificity known from 1 non-" in why_not_corrected(Rate((1,), (2,), True), Rate((1,), (1,), True))
+    assert why_not_corrected(cultures, Rate((17, 3), (20, 4))) == ""
 
 
 def stained(seed: int = 0, fields: int = 3, others: int = 8, cells: int = 50, skill: float = 0.9):
