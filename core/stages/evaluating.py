@@ -22,7 +22,7 @@ from core.settings import EvaluateSettings
 from core.stages.common import part
 from core.stages.crop_scoring import SCORES, check_fit, misfit, score_crops
 from core.stages.datasets import OpenDataset, open_dataset
-from core.stages.evaluation_remarks import about_model, unknown_origin, warnings
+from core.stages.evaluation_remarks import about_model, at_the_border, unknown_origin, warnings
 from core.stages.judging import Judged, judge
 from core.stages.pictured import error_table, with_heat_maps, with_pictures, worst_errors
 from core.statistics.baselines import outdone_by
@@ -207,7 +207,7 @@ def _result(
     cells = dataset.manifest.iloc[judged]
     known = seen(cells, checkpoint.card, DEFAULT_SAMPLE)
     said = [*warnings(settings, dataset, trained_on(known["train"])), *outdone_by(found.tables["baselines"]), *unknown_origin(cells)]
-    notes = [chosen_by(known["validation"])]
+    notes = [chosen_by(known["validation"]), *at_the_border(cells, found.tables["predictions"])]
     if settings.rule != "model" and settings.threshold_on == "validation":
         chosen_on = dataset.manifest.iloc[dataset.rows("validation")]
         notes.append(threshold_on_known(seen(chosen_on, checkpoint.card, DEFAULT_SAMPLE)["train"]))

@@ -1,9 +1,12 @@
 """What an evaluation says of the model and of the choice of cells, beside its numbers."""
 
+import numpy as np
 import pandas as pd
 
 from core.classifier.checkpoint import Checkpoint
+from core.classifier.scores import roc_auc
 from core.dataset.sentences import nobody_knows
+from core.report.words import count
 from core.settings import EvaluateSettings
 from core.stages.datasets import OpenDataset
 
@@ -40,6 +43,24 @@ def unknown_origin(judged: pd.DataFrame) -> list[str]:
     alone = not judged.duplicated(["experiment", "fov_id"]).any()
     what, each = ("culture or field", "cell") if alone else ("culture", "field")
     return [f"Nobody knows which {what} each cell comes from, so the intervals treat each {each} as independent and are too narrow."]
+
+
+def at_the_border(judged: pd.DataFrame, predictions: pd.DataFrame) -> list[str]:
+    """What the numbers are of the cells that an assessment would score: it leaves out those that touch the border of their field.
+
+    ``judged``: ``tables.MANIFEST``; ``predictions``: ``tables.PREDICTIONS`` of the same cells in the same order.
+    """
+    border = judged["touches_border"].fillna(False).to_numpy(dtype=bool)
+    if not border.any():
+        return []
+    whole = predictions[~border]
+    said = f"{border.sum()} of {count(len(border), 'cell')} touch the border of their field; an assessment leaves such cells out."
+    truth, called = (whole[column].to_numpy(dtype=np.int64) for column in ("class", "predicted"))
+    if not 0 < truth.sum() < len(truth):
+        return [said]
+    auc = roc_auc(truth, whole["senescence_probability"].to_numpy(dtype=float))
+    sensitivity, specificity = called[truth == 1].mean(), 1 - called[truth == 0].mean()
+    return [f"{said} Of the other {len(whole)} alone AUC is {auc:.2f}, sensitivity {sensitivity:.2f}, specificity {specificity:.2f}."]
 
 
 def about_model(checkpoint: Checkpoint) -> list[str]:

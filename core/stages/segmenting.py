@@ -17,7 +17,7 @@ from core.images import grey, read_labels, write_labels
 from core.models import find_model
 from core.options import command, settings_from
 from core.progress import Progress, silent
-from core.report import write_csv
+from core.report import read_csv, write_csv
 from core.settings import SegmentSettings
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
 from core.stages.measuring import measure_field, write_measurements
@@ -187,3 +187,12 @@ def _samples(segmentation: Product) -> list[list[dict[str, Any]]]:
         return list(read_json(segmentation.path / SAMPLES)["fields"])
     except (InputError, KeyError):  # outlines of another kind, of before, or a damaged file
         return []
+
+
+def diameter_words(segmentation: Product) -> str:
+    """The cell diameter that its fields got and where it comes from: "58.7 px, estimated on f1, f2 and f3"; "" where there was none."""
+    sizes = sorted(set(read_csv(segmentation.path / "fields.csv", SEGMENTED_FIELDS)["diameter_px"].dropna()))
+    if not sizes:
+        return ""
+    looked_at = [row["fov_id"] for sample in _samples(segmentation) for row in sample]
+    return " and ".join(f"{size:.1f}" for size in sizes) + " px" + (f", estimated on {', '.join(looked_at)}" if looked_at else "")

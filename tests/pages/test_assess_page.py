@@ -122,6 +122,13 @@ def test_a_result_shows_fraction_interval_cautions_and_what_was_left_out(open_pa
     assert any("the file is empty" in str(table.value.to_dict()) for table in app.table)
 
 
+def test_the_cell_diameter_is_said(open_page: Open, experiment: Experiment, assessment: str, segmentation: str, words: Words) -> None:
+    assert "**Cell diameter**: 30.0 px" in words(open_page(experiment=experiment.name, assessment=assessment))
+    sample = [{"fov_id": name} for name in ("a", "b")]
+    write_json(experiment.path / "segmentations" / segmentation / "diameter_from.json", {"fields": [sample]})
+    assert "**Cell diameter**: 30.0 px, estimated on a, b" in words(open_page(experiment=experiment.name, assessment=assessment))
+
+
 def test_another_assessment_can_be_begun_beside_an_old_one(open_page: Open, experiment: Experiment, assessment: str, words: Words) -> None:
     app = open_page(experiment=experiment.name, assessment="new")
     assert "3 · Run" in words(app)

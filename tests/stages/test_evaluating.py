@@ -25,7 +25,7 @@ from core.stages.crop_folders import import_folder
 from core.stages.crop_scoring import crop_for
 from core.stages.datasets import open_dataset
 from core.stages.evaluating import default_model, evaluate, unfit
-from core.stages.evaluation_remarks import unknown_origin
+from core.stages.evaluation_remarks import at_the_border, unknown_origin
 from core.stages.pictured import SHOWN
 from core.statistics.baselines import MORPHOLOGY
 from core.tables import BASELINES, ERROR_KINDS, ERRORS, EVALUATED_CULTURES, HEAT_MAPS, MANIFEST, METRICS, PREDICTIONS, typed
@@ -237,6 +237,23 @@ def test_the_origin_of_cells_is_unknown_where_nothing_says_it() -> None:
     cells = pd.DataFrame({"experiment": "e", "fov_id": ["a", "a", "b"], "sample": ""})
     assert "which culture each cell comes from, so the intervals treat each field as independent" in unknown_origin(cells)[0]
     assert unknown_origin(cells.assign(sample=["", "MSC1", "MSC2"])) == []
+
+
+def test_what_the_numbers_are_without_cells_at_the_border_is_said() -> None:
+    """An assessment scores whole cells only. Here the two at the border are called wrongly, the others rightly."""
+    judged = pd.DataFrame({"touches_border": [True, False, False, True]}, dtype="boolean")
+    found = pd.DataFrame({"class": [1, 1, 0, 0], "predicted": [0, 1, 0, 1], "senescence_probability": [0.1, 0.9, 0.2, 0.8]})
+    [said] = at_the_border(judged, found)
+    assert said.startswith("2 of 4 cells touch the border")
+    assert said.endswith("Of the other 2 alone AUC is 1.00, sensitivity 1.00, specificity 1.00.")
+    assert at_the_border(judged.assign(touches_border=False), found) == []
+    assert at_the_border(judged, found.assign(**{"class": 1}))[0].endswith("leaves such cells out.")
+
+
+def test_the_border_is_in_the_remarks_of_an_evaluation(experiment: Path, model: Path, network: type[StandIn]) -> None:
+    file = experiment / "datasets" / "d" / "manifest.csv"
+    write_csv(file, read_csv(file, MANIFEST).assign(touches_border=True))
+    assert any("touch the border of their field" in one for one in evaluated(experiment, model)[1]["remarks"])
 
 
 def test_baselines_are_fitted_on_training_cultures_alone(experiment: Path) -> None:
