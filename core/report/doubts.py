@@ -46,7 +46,9 @@ def doubts(settings: Mapping[str, Any], fields: pd.DataFrame) -> list[str]:
         return [NOT_SAID, *_left_out(fields)]
     learned = learned_of(settings) or {}
     lacking = [NOT_SAID_OF_IMAGES] if learned and not learned.get("looks") and len(fields) else []
-    return [*_unlike(fields, learned), *_unusual(fields), *_out_of_range(settings, fields, learned), *_left_out(fields), *lacking]
+    strange = [(len(_flagged(fields, UNLIKE)), _unlike(fields, learned)), (len(_flagged(fields, UNUSUAL)), _unusual(fields))]
+    first = [text for _, found in sorted(strange, key=lambda one: -one[0]) for text in found]  # what more fields show comes first
+    return [*first, *_out_of_range(settings, fields, learned), *_left_out(fields), *lacking]
 
 
 def flags_of(row: Mapping[str, Any]) -> list[str]:

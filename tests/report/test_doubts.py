@@ -76,6 +76,16 @@ def test_unusual_images_are_said_with_what_differs() -> None:
     assert said.startswith("Unusual images in 2 of 3 fields (f0, f1): less noise, cells brighter against the field. They lie up to 3.0 times as far")
 
 
+@pytest.mark.parametrize(
+    ("flags", "first"),
+    [(("unlike training", "unusual image", "unusual image"), "Unusual"), (("unlike training", "unlike training", "unusual image"), "This lot")],
+)
+def test_what_more_fields_show_is_said_first(flags: tuple[str, ...], first: str) -> None:
+    one, other = doubts(settings(), fields(*flags, n_unlike=[20, 20, 0], image_distance=2.0))
+    assert one.startswith(first)
+    assert "look like what the model learned" in (other if first == "Unusual" else one)
+
+
 def test_what_differs_is_said_once_the_most_common_first() -> None:
     traits = ["less detail; less fine detail", "less fine detail; smoother surfaces", "less fine detail"]
     said = doubts(settings(), fields(*["unusual image"] * 3, image_distance=2.0, image_traits=traits))[0]
