@@ -1,8 +1,6 @@
 """Depthwise convolutions whose backward pass is quick on a CPU."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numba
@@ -10,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from core.classifier.swapping import other_forward
 
 _BLOCK = 256  # channels summed together: their sums for a 5 x 5 kernel then stay in the first-level cache
 
@@ -72,14 +72,6 @@ def _forward(conv: Any, x: Tensor) -> Tensor:
     return _Depthwise.apply(conv.static_padding(x), conv.weight, conv.stride[0])
 
 
-@contextmanager
-def quick_backward(network: nn.Module) -> Iterator[None]:
+def quick_backward(network: nn.Module) -> AbstractContextManager[None]:
     """Within this context the depthwise convolutions of an EfficientNet on the CPU go backward quickly."""
-    convs: list[Any] = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
-    for conv in convs:
-        conv.forward = partial(_forward, conv)
-    try:
-        yield
-    finally:
-        for conv in convs:
-            del conv.forward
+    return other_forward((m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups > 1), _forward)

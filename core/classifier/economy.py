@@ -7,7 +7,7 @@ system that runs out of memory kills the process instead of telling it.
 import copy
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from core.classifier.engine import TrainingStopped
+from core.classifier.swapping import other_forward
 from core.memory import free_memory
 
 KEPT: Final = 1.25  # what a step takes, of what its tensors count: gradients on their way, and gaps between blocks of memory
@@ -137,17 +138,9 @@ def way(needed: Need, crops: int, free: int, may_again: bool = True) -> tuple[bo
     return may_again, at_once if at_once < crops else None
 
 
-@contextmanager
-def computing_again(network: nn.Module) -> Iterator[None]:
+def computing_again(network: nn.Module) -> AbstractContextManager[None]:
     """Within this context the blocks of an EfficientNet keep their input only; the way back must lie within it too."""
-    blocks = _blocks(network)
-    for block in blocks:
-        block.forward = partial(_again, block)
-    try:
-        yield
-    finally:
-        for block in blocks:
-            del block.forward
+    return other_forward(_blocks(network), _again)
 
 
 def _blocks(network: nn.Module) -> list[nn.Module]:
