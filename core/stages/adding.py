@@ -15,10 +15,9 @@ from core.progress import Progress, silent
 from core.report import read_csv, write_csv
 from core.stages.common import Failures
 from core.stages.importing import SUFFIXES, import_labels
+from core.stages.unused import LEFT_OUT
 from core.tables import FIELDS, typed
 from core.workspace import Experiment, create_experiment, import_file
-
-LEFT_OUT = "left_out.csv"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ import streamlit as st
 from natsort import natsorted
 
 from core.errors import InputError
-from core.fields import kind_of_name, split_reference
+from core.fields import kind_of_name
 from core.images import IMAGE_SUFFIXES, ImageInfo, inspect
-from core.report import read_csv
 from core.report.words import count
-from core.tables import FAILURES
+from core.stages.unused import left_elsewhere, left_in_folder, used_images
 from core.workspace import Experiment, allowed_path, allowed_roots
 from pages.parts.add_outlines import add_outlines
 from pages.parts.choose_planes import choose_planes
@@ -19,7 +18,6 @@ from pages.parts.job_panel import submit
 from pages.parts.upload import uploader
 
 KINDS = ("phase", "stain", "colour")
-LEFT_OUT = "left_out.csv"  # written by the stage "add"
 
 
 def add_images(experiment: Experiment) -> None:
@@ -87,7 +85,7 @@ def _from_folder(experiment: Experiment) -> None:
     except InputError as problem:
         st.error(str(problem), icon=":material/error:")
         return
-    used = {split_reference(r)[0] for r in references_of(experiment)}
+    used = used_images(experiment)
     new = [str(path) for path in found if str(path) not in used]
     known = {name: info for name in new if (info := described(Path(name))) is not None}
     several = {name: info for name, info in known.items() if info.needs_choice}
@@ -139,8 +137,7 @@ def _usable(experiment: Experiment, reference: str) -> bool:
 
 def _decide(experiment: Experiment) -> None:
     """Uploaded files that are no field yet: those with several planes are asked about, the others listed with the reason."""
-    used = {split_reference(r)[0] for r in references_of(experiment)}
-    left = [f"images/{p.name}" for p in (images_in(experiment.images) if experiment.images.is_dir() else []) if f"images/{p.name}" not in used]
+    left = left_in_folder(experiment)
     known = {name: described(experiment.resolve(name)[0]) for name in left}
     several = {name: info for name, info in known.items() if info is not None and info.needs_choice}
     if several and (chosen := choose_planes(several, "planes")):
@@ -156,9 +153,7 @@ def _decide(experiment: Experiment) -> None:
 
 def _list_left_out(experiment: Experiment) -> None:
     """Files of a folder on the server that could not be added the last time."""
-    file = experiment.path / LEFT_OUT
-    rows = [row for row in read_csv(file, FAILURES).to_dict("records") if not row["file"].startswith("images/")] if file.is_file() else []
-    if rows:
+    if rows := left_elsewhere(experiment):
         with st.expander(f"{count(len(rows), 'file')} of the folder could not be added", icon=":material/error:", expanded=True):
             st.table({"File": [Path(row["file"]).name for row in rows], "Why": [row["error"] for row in rows]}, border="horizontal")
 
