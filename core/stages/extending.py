@@ -7,38 +7,20 @@ from typing import Any
 import pandas as pd
 
 from core.errors import InputError
-from core.options import command, settings_from
+from core.options import command
 from core.progress import Progress, silent
 from core.report import read_csv
-from core.settings import SegmentSettings
 from core.stages.common import Failures, part
 from core.stages.correcting import HIGHEST
 from core.stages.edit_log import EditLog
 from core.stages.measuring import write_measurements
+from core.stages.outlined import fields_of, outlined_with
 from core.stages.reviewing import review
 from core.stages.segmenting import segment, write_tables
 from core.tables import CELLS, FAILURES, SEGMENTED_FIELDS
 from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish
 
 OUTLINED = 0.95  # of the work
-
-
-def missing_fields(experiment: Experiment, segmentation: Product) -> list[str]:
-    """The fields of the experiment that the segmentation was not made of, in their order."""
-    known = {row["fov_id"] for row in segmentation.settings.get("inputs") or ()}
-    return [name for name in experiment.fields()["fov_id"] if name not in known]
-
-
-def outlined_with(experiment: Experiment, segmentation: Product) -> SegmentSettings | None:
-    """The settings of the network behind a segmentation, through corrections by hand; None for outlines from elsewhere."""
-    values = segmentation.settings.get("settings") or {}
-    if "cell_probability" in values:
-        return settings_from(SegmentSettings, values)
-    behind = (segmentation.settings.get("upstream") or {}).get("segmentation")
-    try:
-        return outlined_with(experiment, experiment.product("segmentations", behind)) if behind else None
-    except InputError:  # it was removed
-        return None
 
 
 def extend(path: Path, segmentation_id: str, progress: Progress = silent) -> Path:
@@ -54,7 +36,7 @@ def extend(path: Path, segmentation_id: str, progress: Progress = silent) -> Pat
     """
     experiment = Experiment(path)
     first = experiment.product("segmentations", segmentation_id)
-    missing = missing_fields(experiment, first)
+    missing = [name for name in experiment.fields()["fov_id"] if name not in fields_of(first)]
     if not missing:
         return first.path
     settings = outlined_with(experiment, first)

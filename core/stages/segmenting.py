@@ -17,15 +17,15 @@ from core.images import grey, read_labels, write_labels
 from core.models import find_model
 from core.options import command, settings_from
 from core.progress import Progress, silent
-from core.report import read_csv, write_csv
+from core.report import write_csv
 from core.settings import SegmentSettings
 from core.stages.common import Failures, chosen_fields, fail_if_all, inputs, part, read_phase
 from core.stages.measuring import measure_field, write_measurements
+from core.stages.outlined import SAMPLES, diameter_samples
 from core.tables import CELLS, SEGMENTED_FIELDS, typed
-from core.workspace import AlreadyPublished, Experiment, Product, product_id, publish, read_json, write_json
+from core.workspace import AlreadyPublished, Experiment, product_id, publish, read_json, write_json
 
 FIELDS_FOR_DIAMETER = 3
-SAMPLES = "diameter_from.json"  # for each magnification the fields on which its diameter was estimated, as in "inputs" of settings.json
 ERRORS = "flow_errors"  # one file a field while the others are still to come
 
 Samples = dict[float | None, list[FieldOfView]]
@@ -176,23 +176,7 @@ def _for_diameter(experiment: Experiment, pixel_size_um: float | None) -> list[F
     alike = [f for f in fields(experiment.fields()) if f.pixel_size_um == pixel_size_um]
     now = {f.fov_id: row for f, row in zip(alike, inputs(experiment, alike), strict=True)}
     for product in reversed(experiment.products("segmentations")):
-        for sample in _samples(product):
+        for sample in diameter_samples(product):
             if len(sample) == FIELDS_FOR_DIAMETER and all(now.get(row["fov_id"]) == row for row in sample):
                 return [f for f in alike if f.fov_id in {row["fov_id"] for row in sample}]
     return alike[:: max(1, len(alike) // FIELDS_FOR_DIAMETER)][:FIELDS_FOR_DIAMETER]
-
-
-def _samples(segmentation: Product) -> list[list[dict[str, Any]]]:
-    try:
-        return list(read_json(segmentation.path / SAMPLES)["fields"])
-    except (InputError, KeyError):  # outlines of another kind, of before, or a damaged file
-        return []
-
-
-def diameter_words(segmentation: Product) -> str:
-    """The cell diameter that its fields got and where it comes from: "58.7 px, estimated on f1, f2 and f3"; "" where there was none."""
-    sizes = sorted(set(read_csv(segmentation.path / "fields.csv", SEGMENTED_FIELDS)["diameter_px"].dropna()))
-    if not sizes:
-        return ""
-    looked_at = [row["fov_id"] for sample in _samples(segmentation) for row in sample]
-    return " and ".join(f"{size:.1f}" for size in sizes) + " px" + (f", estimated on {', '.join(looked_at)}" if looked_at else "")

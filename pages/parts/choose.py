@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import InputError
 from core.models import Model, find_model, list_models
 from core.report.words import count
-from core.stages.extending import missing_fields, outlined_with
+from core.stages.outlined import fields_of, outlined_with
 from core.workspace import Experiment, Product, allowed_path, allowed_roots, experiment_path, list_experiments
 from pages.parts import address, job_panel
 from pages.parts.words import product_words
@@ -85,37 +85,27 @@ def choose_product(experiment: Experiment, kind: str, name: str, label: str, new
 
 def choose_outlines(experiment: Experiment) -> Product | None:
     """An earlier segmentation to work on, which may lack fields that were added since, or None for new outlines; asked only where there is one."""
-    products = segmentations_of_all_fields(experiment) | segmentations_to_extend(experiment)
+    products = segmentations_of_all_fields(experiment)
+    lacking = _segmentations_to_extend(experiment)
+    words = {id: product_words(product) for id, product in products.items()}
+    words |= {id: f"{product_words(product)} · and {count(n, 'new field')}" for id, (product, n) in lacking.items()}
+    products |= {id: product for id, (product, _) in lacking.items()}
     if not products:
         return None
-
-    def words(one: str) -> str:
-        if one == NEW:
-            return "New outlines"
-        lacking = len(missing_fields(experiment, products[one]))
-        return product_words(products[one]) + (f" · and {count(lacking, 'new field')}" if lacking else "")
-
-    return products.get(choose("Outlines of the cells", [NEW, *products], "segmentation", words, NEW))
+    return products.get(choose("Outlines of the cells", [NEW, *products], "segmentation", {NEW: "New outlines", **words}.__getitem__, NEW))
 
 
 def segmentations_of_all_fields(experiment: Experiment) -> dict[str, Product]:
     """The segmentations that hold every field of the experiment, newest first."""
     wanted = set(experiment.fields()["fov_id"])
-    return {p.id: p for p in experiment.products("segmentations") if wanted <= _fields_of(p)}
+    return {p.id: p for p in experiment.products("segmentations") if wanted <= fields_of(p)}
 
 
-def segmentations_to_extend(experiment: Experiment) -> dict[str, Product]:
-    """The segmentations of most of the fields, newest first, whose model is known, so that it can outline the others; no previews."""
+def _segmentations_to_extend(experiment: Experiment) -> dict[str, tuple[Product, int]]:
+    """The segmentations of most of the fields, newest first, whose model is known, so that it can outline the others, and how many these are; no previews."""
     wanted = set(experiment.fields()["fov_id"])
-    lacking = {p.id: p for p in experiment.products("segmentations") if 2 * len(wanted & _fields_of(p)) > len(wanted) and wanted - _fields_of(p)}
-    return {id: product for id, product in lacking.items() if outlined_with(experiment, product)}
-
-
-def _fields_of(product: Product) -> set[str]:
-    try:
-        return {row["fov_id"] for row in product.settings.get("inputs") or ()}
-    except InputError:  # a damaged record
-        return set()
+    lacking = {p.id: (p, len(wanted - fields_of(p))) for p in experiment.products("segmentations")}
+    return {id: (p, n) for id, (p, n) in lacking.items() if 0 < 2 * n < len(wanted) and outlined_with(experiment, p)}
 
 
 def settings_like(experiment: Experiment, kind: str) -> dict[str, Any]:

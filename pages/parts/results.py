@@ -13,8 +13,8 @@ from core.report.cautions import cautions
 from core.report.words import setting_value
 from core.stages.assessed import Assessed, open_assessment
 from core.stages.outdated import newer_words
+from core.stages.outlined import diameter_words
 from core.stages.reporting import EVIDENCE
-from core.stages.segmenting import diameter_words
 from core.stages.signing import current_limits, logs_to_export
 from core.statistics.acceptance import verdict_table
 from core.tables import ACCEPTANCE, ESTIMATES
@@ -202,22 +202,10 @@ def how_made(product: Product, name: str) -> None:
     st.code(settings.get("command", ""), language="bash", wrap_lines=True)
     for kind, model in settings.get("models", {}).items():
         st.markdown(f"**{kind.capitalize()}**: {model.get('name', '')} · SHA-256 `{str(model.get('sha256', ''))[:16]}…` · {model.get('licence', '')}")
-    if words := _diameter(product):
+    if words := diameter_words(product):
         st.markdown(f"**Cell diameter**: {words}")
     if settings.get("engines"):
         st.markdown(f"**Computed by**: {'; '.join(settings['engines'])}")
     st.button("Begin a new one with these settings", on_click=address.write, kwargs={name: NEW, "like": product.id, "segmentation": NEW})
     chosen = {name: setting_value(name, value) for name, value in (settings.get("settings") or {}).items()}
     st.json({"settings": chosen, **{k: settings.get(k) for k in ("upstream", "versions", "created")}}, expanded=2)
-
-
-def _diameter(product: Product) -> str:
-    """Of a segmentation, or of the one behind an assessment; "" for other products."""
-    try:
-        if product.kind == "segmentations":
-            return diameter_words(product)
-        if product.kind != "assessments":
-            return ""
-        return diameter_words(Experiment(product.path.parents[1]).product("segmentations", str(product.settings["upstream"]["segmentation"])))
-    except (InputError, KeyError):  # it was removed
-        return ""

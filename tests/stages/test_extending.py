@@ -16,7 +16,8 @@ from core.settings import AssessSettings, SegmentSettings
 from core.stages.adding import import_labels
 from core.stages.assessing import assess
 from core.stages.correcting import correct, highest_id
-from core.stages.extending import extend, missing_fields, outlined_with
+from core.stages.extending import extend
+from core.stages.outlined import fields_of, outlined_with
 from core.stages.reviewing import review
 from core.tables import ASSESSED_CELLS, CELLS, MEASUREMENTS, SEGMENTED_FIELDS
 from core.workspace import Experiment, Product
@@ -47,7 +48,7 @@ def labels_of(segmentation: Path, fov_id: str) -> np.ndarray:
 
 def test_the_others_are_outlined_and_these_stay(experiment: Path, network: Any, made: Product) -> None:
     old = list(read_csv(made.path / "fields.csv", SEGMENTED_FIELDS)["fov_id"])
-    assert missing_fields(Experiment(experiment), made) == ["later"]
+    assert set(Experiment(experiment).fields()["fov_id"]) - fields_of(made) == {"later"}
     asked = network.asked
     path = extend(experiment, made.id)
     assert network.asked == asked + 1

@@ -14,6 +14,7 @@ from core.errors import Cancelled, InputError
 from core.images import read, read_labels, write_image
 from core.report import read_csv
 from core.settings import SegmentSettings
+from core.stages.outlined import SAMPLES
 from core.tables import SEGMENTED_FIELDS
 from core.workspace import read_json
 
@@ -144,7 +145,7 @@ def test_images_that_are_added_later_do_not_change_the_others(small: Path, netwo
     more_fields(small, 4, 20)
     nine = diameters()
     assert set(nine.values()) == set(five.values())
-    [sample] = read_json(stage.segment(small, SegmentSettings()) / stage.SAMPLES)["fields"]
+    [sample] = read_json(stage.segment(small, SegmentSettings()) / SAMPLES)["fields"]
     looked_at = stage.Experiment(small).resolve(sample[0]["phase"])[0]
     write_image(looked_at, np.full((90, 100), 7, np.uint8), 0.65)
     assert set(diameters().values()) != set(nine.values())  # one of them is another image now
